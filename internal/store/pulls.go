@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// Pull is a row of pulls.
+type Pull struct {
+	change.Pull
+	Reviews       []change.Review
+	PushedAt      time.Time    // when the newest head commit was first seen
+	AllowedSHA    string       // head commit of a fork that a maintainer let be planned
+	Note          *fault.Error // concerns the pull request as a whole
+	CommentID     int64        // the summary comment, or 0
+	CommentDigest string       // of the summary comment as last sent
+}
+
+// AddDelivery records a webhook and reports whether it is new. A delivery id or a meaning that is
+// known already makes it a repetition.
+func (tx *Tx) AddDelivery(ctx context.Context, id, meaning, event string) (bool, error) {
+	n, err := exec(ctx, tx, `insert into deliveries (id, meaning, event, received_at) values (?, ?, ?, ?) on conflict do nothing`,
+		id, meaning, event, millis(tx.Now))
+	return n == 1, err
+}
+
+// Pull returns one pull request, or ErrNotFound.
+func (tx *Tx) Pull(ctx context.Context, repoID int64, number int) (Pull, error) {
+	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, pushed_at, allowed, note, comment_id, comment
+		from pulls where repo_id = ? and number = ?`, repoID, number)
+	var p Pull
+	var facts, reviews, note string
+	var pushed int64
+	if err := row.Scan(&facts, &reviews, &pushed, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest); err != nil {
+		return Pull{}, notFound(err)
+	}
+	p.PushedAt = fromMillis(pushed)
+	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, note, &p.Note)
+}
+
+// PutPull writes the facts, reviews and note of a pull request. What was sent to GitHub is left alone.
+func (tx *Tx) PutPull(ctx context.Context, p Pull) error {
+	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, pushed_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?)
+		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews,
+		pushed_at = excluded.pushed_at, allowed = excluded.allowed, note = excluded.note`,
+		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), millis(p.PushedAt), p.AllowedSHA, faultJSON(p.Note))
+	return err
+}
+
+// SetComment remembers the summary comment and the digest of its text.
+func (tx *Tx) SetComment(ctx context.Context, repoID int64, number int, id int64, digest string) error {
+	return one(ctx, tx, `update pulls set comment_id = ?, comment = ? where repo_id = ? and number = ?`, id, digest, repoID, number)
+}
+
+// Check is what GitHub was last told of one check.
+type Check struct {
+	ExternalID string
+	RepoID     int64
+	Number     int
+	HeadSHA    string
+	Name       string
+	GitHubID   int64  // 0 until GitHub has answered
+	Sent       string // digest of the check as last sent
+}
+
+// Checks returns the checks of a pull request by external id.
+func (tx *Tx) Checks(ctx context.Context, repoID int64, number int) (map[string]Check, error) {
+	rows, err := tx.SQL.QueryContext(ctx, `select external_id, repo_id, number, head_sha, name, github_id, sent
+		from checks where repo_id = ? and number = ?`, repoID, number)
+	if err != nil {
+		return nil, fmt.Errorf("read checks: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]Check{}
+	for rows.Next() {
+		var c Check
+		if err := rows.Scan(&c.ExternalID, &c.RepoID, &c.Number, &c.HeadSHA, &c.Name, &c.GitHubID, &c.Sent); err != nil {
+			return nil, fmt.Errorf("read checks: %w", err)
+		}
+		out[c.ExternalID] = c
+	}
+	return out, rows.Err()
+}
+
+// PutCheck writes what GitHub was told of a check.
+func (tx *Tx) PutCheck(ctx context.Context, c Check) error {
+	_, err := exec(ctx, tx, `insert into checks (external_id, repo_id, number, head_sha, name, github_id, sent) values (?, ?, ?, ?, ?, ?, ?)
+		on conflict (external_id) do update set github_id = excluded.github_id, sent = excluded.sent`,
+		c.ExternalID, c.RepoID, c.Number, c.HeadSHA, c.Name, c.GitHubID, c.Sent)
+	return err
+}
+
+// decode reads pairs of JSON text and target; empty text leaves its target alone.
+func decode(what string, pairs ...any) error {
+	for i := 0; i < len(pairs); i += 2 {
+		text := pairs[i].(string)
+		if text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(text), pairs[i+1]); err != nil {
+			return fmt.Errorf("decode %s: %w", what, err)
+		}
+	}
+	return nil
+}
+
+// faultJSON keeps the public part of a fault; its cause stays in the operator's log.
+func faultJSON(e *fault.Error) string {
+	if e == nil {
+		return ""
+	}
+	return toJSON(fault.Public(e))
+}

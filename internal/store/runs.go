@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// Run is a row of runs: one attempt to plan one head commit.
+type Run struct {
+	ID           string
+	Seq          int64 // grows with every run
+	RepoID       int64
+	Number       int
+	HeadSHA      string
+	BaseRef      string
+	BaseSHA      string
+	Tree         string // the merge result of head and base
+	State        change.RunState
+	Reason       string // what asked for it
+	Fault        *fault.Error
+	PolicyDigest string
+	Config       string // the settings from the base branch, as JSON
+	Owner        string // the server process that works on it
+	CreatedAt    time.Time
+	StartedAt    time.Time
+	FinishedAt   time.Time
+}
+
+const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, state, reason, fault, policy_digest, config, owner, created_at, started_at, finished_at`
+
+type scanner interface{ Scan(...any) error }
+
+func scanRun(row scanner) (Run, error) {
+	var r Run
+	var flt string
+	var created, started, finished int64
+	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.State, &r.Reason,
+		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &created, &started, &finished)
+	if err != nil {
+		return Run{}, notFound(err)
+	}
+	r.CreatedAt, r.StartedAt, r.FinishedAt = fromMillis(created), fromMillis(started), fromMillis(finished)
+	return r, decode("run", flt, &r.Fault)
+}
+
+func (tx *Tx) queryRuns(ctx context.Context, where string, args ...any) ([]Run, error) {
+	rows, err := tx.SQL.QueryContext(ctx, `select `+runColumns+` from runs `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	defer rows.Close()
+	var out []Run
+	for rows.Next() {
+		r, err := scanRun(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read runs: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// AddRun inserts a queued run and fills in its Seq and times. ErrConflict means that the pull
+// request has an active run already.
+func (tx *Tx) AddRun(ctx context.Context, r *Run) error {
+	r.State, r.CreatedAt = change.RunQueued, tx.Now
+	err := tx.SQL.QueryRowContext(ctx, `select coalesce(max(seq), 0) + 1 from runs`).Scan(&r.Seq)
+	if err != nil {
+		return fmt.Errorf("number the run: %w", err)
+	}
+	_, err = exec(ctx, tx, `insert into runs (id, seq, repo_id, number, head_sha, base_ref, state, reason, owner, created_at)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Seq, r.RepoID, r.Number, r.HeadSHA, r.BaseRef, r.State, r.Reason, r.Owner, millis(r.CreatedAt))
+	return err
+}
+
+// MoveRun takes the run to another state if the state machine allows it from the state that the
+// database has now; otherwise nothing is written.
+func (tx *Tx) MoveRun(ctx context.Context, id string, to change.RunState, flt *fault.Error) error {
+	r, err := tx.Run(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := change.CheckRun(r.State, to); err != nil {
+		return err
+	}
+	set := `update runs set state = ?, fault = ?, `
+	if to.Done() {
+		set += `finished_at = ?`
+	} else {
+		set += `started_at = ?`
+	}
+	return one(ctx, tx, set+` where id = ?`, to, faultJSON(flt), millis(tx.Now), id)
+}
+
+// SetRunInputs records what the run is made from.
+func (tx *Tx) SetRunInputs(ctx context.Context, r Run) error {
+	return one(ctx, tx, `update runs set base_sha = ?, tree = ?, policy_digest = ?, config = ? where id = ?`,
+		r.BaseSHA, r.Tree, r.PolicyDigest, r.Config, r.ID)
+}
+
+// OwnRun makes a server process the owner of the run.
+func (tx *Tx) OwnRun(ctx context.Context, id, owner string) error {
+	return one(ctx, tx, `update runs set owner = ? where id = ?`, owner, id)
+}
+
+// Run returns one run, or ErrNotFound.
+func (tx *Tx) Run(ctx context.Context, id string) (Run, error) {
+	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where id = ?`, id))
+}
+
+// LatestRun returns the newest run of a pull request, or ErrNotFound.
+func (tx *Tx) LatestRun(ctx context.Context, repoID int64, number int) (Run, error) {
+	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where repo_id = ? and number = ? order by seq desc limit 1`, repoID, number))
+}
+
+// RunsOf returns the runs of a pull request, newest first.
+func (tx *Tx) RunsOf(ctx context.Context, repoID int64, number, limit int) ([]Run, error) {
+	return tx.queryRuns(ctx, `where repo_id = ? and number = ? order by seq desc limit ?`, repoID, number, limit)
+}
+
+// RecentRuns returns the newest runs of all pull requests, newest first.
+func (tx *Tx) RecentRuns(ctx context.Context, limit int) ([]Run, error) {
+	return tx.queryRuns(ctx, `order by seq desc limit ?`, limit)
+}
+
+// ActiveRuns returns the runs that have not ended.
+func (tx *Tx) ActiveRuns(ctx context.Context) ([]Run, error) {
+	return tx.queryRuns(ctx, `where state in ('queued', 'running') order by seq`)
+}
+
+// Plan is a row of plans: the plan of one project in one run.
+type Plan struct {
+	ID           string
+	RunID        string
+	Project      change.Project
+	State        change.RunState
+	Fault        *fault.Error
+	Excerpt      string // Terraform's own diagnostics
+	Text         string // Terraform's description of the plan
+	Summary      change.PlanSummary
+	Findings     []change.Finding // without passes
+	PolicyDigest string
+	Judged       int    // resources judged
+	Artifacts    string // references to the stored plan, as JSON
+	StateKey     string // identity of the Terraform state: what an apply locks
+	StartedAt    time.Time
+	FinishedAt   time.Time
+}
+
+const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, policy_digest, judged, artifacts, state_key, started_at, finished_at`
+
+func scanPlan(row scanner) (Plan, error) {
+	var p Plan
+	var project, flt, summary, findings string
+	var started, finished int64
+	err := row.Scan(&p.ID, &p.RunID, &project, &p.State, &flt, &p.Excerpt, &p.Text, &summary, &findings,
+		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished)
+	if err != nil {
+		return Plan{}, notFound(err)
+	}
+	p.StartedAt, p.FinishedAt = fromMillis(started), fromMillis(finished)
+	return p, decode("plan", project, &p.Project, flt, &p.Fault, summary, &p.Summary, findings, &p.Findings)
+}
+
+// PutPlan writes a plan, new or known.
+func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
+	_, err := exec(ctx, tx, `insert into plans (id, run_id, name, project, state, fault, excerpt, text, summary, findings,
+		policy_digest, judged, artifacts, state_key, started_at, finished_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		on conflict (id) do update set state = excluded.state, fault = excluded.fault, excerpt = excluded.excerpt, text = excluded.text,
+		summary = excluded.summary, findings = excluded.findings, policy_digest = excluded.policy_digest, judged = excluded.judged,
+		artifacts = excluded.artifacts, state_key = excluded.state_key, started_at = excluded.started_at, finished_at = excluded.finished_at`,
+		p.ID, p.RunID, p.Project.Name, toJSON(p.Project), p.State, faultJSON(p.Fault), p.Excerpt, p.Text, toJSON(p.Summary), toJSON(p.Findings),
+		p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt))
+	return err
+}
+
+// Plan returns one plan, or ErrNotFound.
+func (tx *Tx) Plan(ctx context.Context, id string) (Plan, error) {
+	return scanPlan(tx.SQL.QueryRowContext(ctx, `select `+planColumns+` from plans where id = ?`, id))
+}
+
+// PlansOf returns the plans of a run by project name.
+func (tx *Tx) PlansOf(ctx context.Context, runID string) ([]Plan, error) {
+	rows, err := tx.SQL.QueryContext(ctx, `select `+planColumns+` from plans where run_id = ? order by name`, runID)
+	if err != nil {
+		return nil, fmt.Errorf("read plans: %w", err)
+	}
+	defer rows.Close()
+	var out []Plan
+	for rows.Next() {
+		p, err := scanPlan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("read plans: %w", err)
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
