@@ -1,0 +1,134 @@
+package gate
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/tollgate/tollgate/internal/change"
+)
+
+// findings turns the answers of the plan gate into findings, adding a pass for whatever a rule
+// has judged and found nothing wrong with.
+func (p *program) findings(answers []answer, res resources) ([]change.Finding, error) {
+	type subject struct{ policy, rule, address string }
+	var out []change.Finding
+	found := map[subject]bool{}
+	excepted := exceptions(answers)
+	for _, a := range answers {
+		if !verdictRule.MatchString(a.name) {
+			continue
+		}
+		for _, member := range a.members {
+			f, err := p.finding(a.question, member, res)
+			if err != nil {
+				return nil, err
+			}
+			if excepted[subjectName{a.policy, a.suffix()}] {
+				f.Verdict = change.Waived
+			}
+			found[subject{f.Policy, f.Rule, f.Address}] = true
+			out = append(out, f)
+		}
+	}
+	for _, a := range answers {
+		if a.name != "judged" {
+			continue
+		}
+		for _, member := range a.members {
+			object, _ := member.(map[string]any)
+			rule, _ := object["rule"].(string)
+			address, _ := object["address"].(string)
+			if rule == "" || address == "" {
+				return nil, p.broken(a.ref + " has a member without rule and address")
+			}
+			if !found[subject{a.policy, rule, address}] {
+				out = append(out, p.pass(a.policy, rule, address, res))
+			}
+		}
+	}
+	sortFindings(out)
+	return slices.Compact(out), nil
+}
+
+func (p *program) finding(q question, member any, res resources) (change.Finding, error) {
+	f := change.Finding{Policy: q.policy, Rule: q.name, Verdict: change.Fail, Severity: change.Deny}
+	object, ok := member.(map[string]any)
+	if !ok {
+		object = map[string]any{"msg": member}
+	}
+	fields := []struct {
+		key string
+		to  *string
+	}{
+		{"msg", &f.Message}, {"rule", &f.Rule}, {"address", &f.Address}, {"attribute", &f.Attribute},
+		{"remediation", &f.Remediation}, {"verdict", (*string)(&f.Verdict)},
+	}
+	for _, field := range fields {
+		value, given := object[field.key]
+		if !given {
+			continue
+		}
+		if *field.to, ok = value.(string); !ok {
+			return f, p.broken(fmt.Sprintf("%s has a member whose %s is no string", q.ref, field.key))
+		}
+	}
+	if f.Message == "" {
+		return f, p.broken(q.ref + " has a member that is neither a string nor an object with msg")
+	}
+	if f.Verdict != change.Fail && f.Verdict != change.Undetermined {
+		return f, p.broken(fmt.Sprintf("%s has a member with the verdict %q", q.ref, f.Verdict))
+	}
+	p.describe(&f)
+	f.NoOp = res.noOp[f.Address]
+	if touched, ok := object["touched"].(bool); ok {
+		f.NoOp = !touched
+	}
+	if q.kind() == "warn" || f.NoOp {
+		f.Severity = change.Warn
+	}
+	return f, nil
+}
+
+// describe fills in what the METADATA of the rule says.
+func (p *program) describe(f *change.Finding) {
+	n := p.notes.find(f.Policy, f.Rule)
+	if n.severity != "" {
+		f.Severity = n.severity
+	}
+	if f.Remediation == "" {
+		f.Remediation = n.remediation
+	}
+	f.Reference = n.reference
+}
+
+func (p *program) pass(policy, rule, address string, res resources) change.Finding {
+	f := change.Finding{
+		Policy: policy, Rule: rule, Address: address, Verdict: change.Pass, Severity: change.Deny,
+		Message: p.notes.find(policy, rule).title, NoOp: res.noOp[address],
+	}
+	p.describe(&f)
+	f.Remediation = ""
+	return f
+}
+
+// subjectName is a package and the suffix of one of its rule sets.
+type subjectName struct{ policy, suffix string }
+
+// exceptions reads conftest's exceptions: each member is an array of suffixes, "" for the bare name.
+func exceptions(answers []answer) map[subjectName]bool {
+	excepted := map[subjectName]bool{}
+	for _, a := range answers {
+		if a.name != "exception" {
+			continue
+		}
+		for _, member := range a.members {
+			suffixes, _ := member.([]any)
+			for _, s := range suffixes {
+				if suffix, ok := s.(string); ok {
+					excepted[subjectName{a.policy, suffix}] = true
+				}
+			}
+		}
+	}
+	return excepted
+}

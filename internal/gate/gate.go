@@ -1,0 +1,82 @@
+// Package gate judges documents with Rego: may this plan be applied at all, and may this person
+// apply it now. It hides the policy engine and fails closed: what was not judged is never allowed.
+//
+// # What a policy set looks like
+//
+// A set is a file tree with a folder per gate, plan/ and apply/. Rules are ordinary Rego v1 in any
+// package whose file lies below the gate's folder; the same package name in two gates means two
+// packages. Files elsewhere in the tree are libraries for both gates. Data files (*.json, *.yaml,
+// *.yml) are mounted under data at the path of their folder, as "opa test" and conftest do it.
+// Test files (*_test.rego) and folders called testdata are no part of a set.
+//
+// # What the gate asks
+//
+//	deny, violation, warn   sets of findings; a suffix is allowed, as in deny_public_bucket
+//	exception               conftest's exceptions: sets of arrays of suffixes, which waive deny_SUFFIX
+//	judged                  objects {rule, address}: what a rule looked at (plan gate)
+//	requirements            objects {text, met}: what an apply needs (apply gate)
+//
+// A finding is a string, or an object with msg and optionally:
+//
+//	rule         id of the rule, which is custom.id in its METADATA; without it the set's name
+//	address      full address of the resource
+//	attribute    path of the attribute inside the resource, such as a.b[0].c
+//	verdict      "fail" (default), or "undetermined": the value is known only after the apply
+//	remediation  what to write instead; without it custom.remediation of the METADATA
+//	touched      whether the plan changes what the finding is about; without it the gate looks
+//	             the address up
+//
+// Findings of warn, and of rules with custom.severity "warn", do not block. Nor does a finding about
+// what the plan does not touch: an old sin must be seen but must not block an unrelated change.
+// Whatever a rule has judged without a finding is reported as a pass.
+package gate
+
+import (
+	"io/fs"
+
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// Set is a compiled policy set. It is immutable and safe for concurrent use.
+type Set struct {
+	name   string
+	digest string
+	plan   *program
+	apply  *program
+}
+
+// Load reads and compiles the policy set in fsys, whose root holds the folders plan and apply; name
+// is for messages only. It returns a *fault.Error that names the file unless every file is sound
+// and at least one rule can say no.
+func Load(name string, fsys fs.FS) (*Set, error) {
+	src, err := readSources(name, fsys)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{name: name, digest: src.digest}
+	if s.plan, err = compile(src, "plan"); err != nil {
+		return nil, err
+	}
+	if s.apply, err = compile(src, "apply"); err != nil {
+		return nil, err
+	}
+	if s.plan == nil && s.apply == nil {
+		return nil, fault.New(
+			"The policy set "+name+" holds no policy.",
+			"A gate without rules would let everything pass.",
+			"Put Rego files with deny rules below "+name+"/plan or "+name+"/apply.")
+	}
+	return s, nil
+}
+
+// Name is the name that the set was loaded under.
+func (s *Set) Name() string { return s.name }
+
+// Digest is "sha256:…" over the names and contents of all policy and data files of the set.
+func (s *Set) Digest() string { return s.digest }
+
+// JudgesPlans reports whether the set has rules for plans.
+func (s *Set) JudgesPlans() bool { return s.plan != nil }
+
+// JudgesApplies reports whether the set has rules for applies.
+func (s *Set) JudgesApplies() bool { return s.apply != nil }

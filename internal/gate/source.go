@@ -1,0 +1,180 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/util"
+
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// gates are the folders of a set whose rules are asked.
+var gates = map[string]bool{"plan": true, "apply": true}
+
+// sources are the files of a set, parsed.
+type sources struct {
+	name    string
+	modules map[string]*ast.Module
+	data    map[string]any // content of a data file, by path
+	digest  string
+}
+
+func readSources(name string, fsys fs.FS) (*sources, error) {
+	src := &sources{name: name, modules: map[string]*ast.Module{}, data: map[string]any{}}
+	sum := sha256.New()
+	err := fs.WalkDir(fsys, ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return unreadable(name, file, err)
+		}
+		if entry.IsDir() {
+			if ignoredDir(file) {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !isPolicy(file) && !isData(file) {
+			return nil
+		}
+		content, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			return unreadable(name, file, err)
+		}
+		// The lengths keep two sets with the same concatenation apart.
+		fmt.Fprintf(sum, "%d:%s%d:%s", len(file), file, len(content), content)
+		return src.add(file, content)
+	})
+	if err != nil {
+		return nil, err
+	}
+	src.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	return src, nil
+}
+
+func ignoredDir(dir string) bool {
+	base := path.Base(dir)
+	return base == "testdata" || (strings.HasPrefix(base, ".") && base != ".")
+}
+
+func isPolicy(file string) bool {
+	return path.Ext(file) == ".rego" && !strings.HasSuffix(file, "_test.rego")
+}
+
+func isData(file string) bool {
+	ext := path.Ext(file)
+	return ext == ".json" || ext == ".yaml" || ext == ".yml"
+}
+
+func (s *sources) add(file string, content []byte) error {
+	if isData(file) {
+		var value any
+		if err := util.Unmarshal(content, &value); err != nil {
+			return unusable(s.name, file, "is no valid JSON or YAML", err)
+		}
+		s.data[file] = value
+		return nil
+	}
+	module, err := ast.ParseModuleWithOpts(file, string(content), ast.ParserOptions{
+		Capabilities:      capabilities(),
+		ProcessAnnotation: true,
+		RegoVersion:       ast.RegoV1,
+	})
+	if err != nil {
+		return unusable(s.name, file, "does not parse", err)
+	}
+	s.modules[file] = module
+	return nil
+}
+
+// visible selects what a gate's program is made of: its own folder and the libraries.
+func visible[V any](files map[string]V, gate string) map[string]V {
+	seen := maps.Clone(files)
+	maps.DeleteFunc(seen, func(file string, _ V) bool {
+		root := gateOf(file)
+		return root != "" && root != gate
+	})
+	return seen
+}
+
+// gateOf is the gate in whose folder the file lies, or "" for a library.
+func gateOf(file string) string {
+	root, _, nested := strings.Cut(file, "/")
+	if nested && gates[root] {
+		return root
+	}
+	return ""
+}
+
+// mount places each data file at the path of its folder.
+func mount(name string, files map[string]any) (map[string]any, error) {
+	root := map[string]any{}
+	for file, value := range files {
+		doc, ok := value.(map[string]any)
+		if !ok {
+			return nil, unusable(name, file, "holds no object at its top level", nil)
+		}
+		at := root
+		for _, dir := range strings.Split(path.Dir(file), "/") {
+			if dir == "." {
+				continue
+			}
+			next, ok := at[dir].(map[string]any)
+			if !ok && at[dir] != nil {
+				return nil, unusable(name, file, "collides with another data file", nil)
+			}
+			if !ok {
+				next = map[string]any{}
+				at[dir] = next
+			}
+			at = next
+		}
+		if err := merge(at, doc); err != nil {
+			return nil, unusable(name, file, "collides with another data file", err)
+		}
+	}
+	return root, nil
+}
+
+// merge copies from into to. Two files may share an object but never define the same value:
+// which of the two counts would be chance.
+func merge(to, from map[string]any) error {
+	for key, value := range from {
+		old, exists := to[key]
+		if !exists {
+			to[key] = value
+			continue
+		}
+		oldObject, ok1 := old.(map[string]any)
+		newObject, ok2 := value.(map[string]any)
+		if !ok1 || !ok2 {
+			return fmt.Errorf("%s is defined twice", key)
+		}
+		if err := merge(oldObject, newObject); err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func unreadable(name, file string, err error) error {
+	return unusable(name, file, "cannot be read", err)
+}
+
+// unusable says what is wrong with a file. The engine's message names line and construct and
+// quotes only the policy, which its readers may see, so it becomes public text.
+func unusable(name, file, what string, err error) error {
+	detail := ""
+	if err != nil {
+		detail = " (" + strings.TrimSpace(err.Error()) + ")"
+	}
+	return fault.Wrap(err,
+		"The file "+path.Join(name, file)+" of the policies "+what+detail+".",
+		"A set that is loaded in part would let changes pass unjudged, so none of it is used.",
+		"Correct the file; `opa check --strict` shows the same error.")
+}

@@ -1,0 +1,10 @@
+// Package policies holds Tollgate's own policies, which are compiled into the program: the plan
+// gate's four families and the default apply gate. README.md says how to read and write them.
+package policies
+
+import "embed"
+
+// Files holds the folders plan and apply without the tests.
+//
+//go:embed plan/*/*[^t].rego plan/*/*.yaml plan/lib/*/*[^t].rego plan/lib/*/*.yaml apply/*/*[^t].rego
+var Files embed.FS

@@ -1,0 +1,131 @@
+# METADATA
+# title: Following references through modules
+# description: >-
+#   A value that is unknown in the plan is still written down in the configuration, as references.
+#   This follows them through variables and outputs, through any number of modules, to resources.
+#   What cannot be followed (locals, for example, are not in the plan) is a dead end and is said so.
+package plan.lib.references
+
+import data.plan.lib.references.parameters
+import data.plan.lib.tfplan
+
+# Modules by path. What lies deeper than seven levels is a dead end for whoever refers to it.
+level_1[[name]] := call.module if some name, call in input.configuration.root_module.module_calls
+
+level_2[array.concat(names, [name])] := call.module if {
+	some names, module in level_1
+	some name, call in module.module_calls
+}
+
+level_3[array.concat(names, [name])] := call.module if {
+	some names, module in level_2
+	some name, call in module.module_calls
+}
+
+level_4[array.concat(names, [name])] := call.module if {
+	some names, module in level_3
+	some name, call in module.module_calls
+}
+
+level_5[array.concat(names, [name])] := call.module if {
+	some names, module in level_4
+	some name, call in module.module_calls
+}
+
+level_6[array.concat(names, [name])] := call.module if {
+	some names, module in level_5
+	some name, call in module.module_calls
+}
+
+level_7[array.concat(names, [name])] := call.module if {
+	some names, module in level_6
+	some name, call in module.module_calls
+}
+
+root := {[]: input.configuration.root_module}
+
+modules := object.union_n([root, level_1, level_2, level_3, level_4, level_5, level_6, level_7])
+
+# A node is a module's path and something in it: "network:aws_subnet.private", ":var.name".
+node(names, name) := sprintf("%s:%s", [concat(".", names), name])
+
+# Variables lead to what the caller passes.
+edges[node(names, concat(".", ["var", variable]))] contains to if {
+	some names, _ in modules
+	count(names) > 0
+	caller := array.slice(names, 0, count(names) - 1)
+	call := modules[caller].module_calls[names[count(names) - 1]]
+	some variable, expression in call.expressions
+	some to in nodes(caller, expression, object.get(call, "for_each_expression", {}))
+}
+
+# A call's output leads to the output's expression in the module.
+edges[node(names, concat(".", ["module", name, output]))] contains to if {
+	some names, module in modules
+	some name, call in module.module_calls
+	some output, declared in call.module.outputs
+	some to in nodes(array.concat(names, [name]), declared.expression, {})
+}
+
+# Some resources only pass on what they are given, such as a subnet group its subnets.
+edges[node(names, concat(".", [r.type, r.name]))] contains to if {
+	some names, module in modules
+	some r in module.resources
+	r.mode == "managed"
+	some path in parameters.carriers[r.type]
+	some to in nodes(names, object.get(r.expressions, path, {}), object.get(r, "for_each_expression", {}))
+}
+
+# METADATA
+# description: >-
+#   The nodes that an expression refers to. A key or index selects among instances, so it counts
+#   only if it is all that there is: then the values come from for_each.
+nodes(names, expression, for_each) := direct if {
+	direct := stated(names, expression)
+	count(direct) > 0
+} else := stated(names, for_each) if {
+	some reference in expression.references
+	startswith(reference, "each.")
+} else := set()
+
+stated(names, expression) := {node(names, name) |
+	some reference in expression.references
+	name := target(reference)
+	not vague(name, expression.references)
+}
+
+# METADATA
+# description: >-
+#   The part of a reference that names something: var.x, module.m.output, data.type.name,
+#   type.name or type.name[index]. Keys of modules are left out. Undefined for a mere prefix of
+#   another reference, and for each, count, path, self and terraform.
+target(reference) := name if {
+	plain := regex.replace(reference, `^(module\.[^.\[]+)(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])`, "$1")
+	some name in regex.find_n(concat("|", patterns), plain, 1)
+}
+
+patterns := [
+	`^(?:var|local)\.[\w-]+`,
+	`^module\.[\w-]+\.[\w-]+`,
+	`^data\.\w+\.[\w-]+`,
+	concat("", ["^(?:", concat("|", object.keys(parameters.carriers)), `)\.[\w-]+`]),
+	`^[a-z0-9]+_\w+\.[\w-]+(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])?`,
+]
+
+# Terraform lists each prefix of a reference too: beside x_y.z["k"], a bare x_y.z says nothing.
+vague(name, references) if {
+	not regex.match(`^(?:var|local|module|data)\.`, name)
+	not split(name, ".")[0] in object.keys(parameters.carriers)
+	some reference in references
+	startswith(reference, concat("", [name, "["]))
+}
+
+# METADATA
+# description: Everything that the expression at a path of a resource leads to.
+reached(r, path) := (start | through) | {to | some node in through; some to in edges[node]} if {
+	c := tfplan.config(r)
+	start := nodes(tfplan.module_of(r), object.get(c.expressions, path, {}), object.get(c, "for_each_expression", {}))
+
+	# Only what leads further counts as reachable to the engine; hence the ends are added above.
+	through := graph.reachable(edges, start)
+}

@@ -1,0 +1,139 @@
+# METADATA
+# title: Reading Terraform plans
+# description: >-
+#   What every family needs to know of a plan: which resources to judge, what is known of an
+#   attribute, what the configuration says about one that is unknown, and how a finding looks.
+package plan.lib.tfplan
+
+# Positions in resource_changes of the resources to judge, by type. Data sources are read, not made,
+# and what is deleted or forgotten has no planned value.
+positions[type] contains i if {
+	some i, r in input.resource_changes
+	r.mode == "managed"
+	is_object(r.change.after)
+	type := r.type
+}
+
+# METADATA
+# description: The resources of a type that exist after the apply.
+of_type(type) := [input.resource_changes[i] | some i in positions[type]]
+
+# METADATA
+# description: The resources of several types that exist after the apply.
+of_types(types) := [input.resource_changes[i] | some type in types; some i in positions[type]]
+
+# METADATA
+# description: Whether the plan changes the resource. Importing counts, because it is new to us.
+touched(r) if r.change.actions != ["no-op"]
+
+touched(r) if r.change.importing
+
+# METADATA
+# description: >-
+#   The value at a path, null if it is absent or unknown. A path is an array of attribute names
+#   and positions.
+value(r, path) := object.get(r.change.after, path, null)
+
+# METADATA
+# description: Whether the value at the path, or a block around it, is known only after the apply.
+unknown(r, path) if {
+	some n in numbers.range(1, count(path))
+	object.get(r.change.after_unknown, array.slice(path, 0, n), false) == true
+}
+
+# METADATA
+# description: >-
+#   Every path of the resource whose attribute names are these, whatever the positions between:
+#   ["a", "b"] finds a[0].b and a[1].b. It holds known and unknown values, and blocks that are
+#   unknown as a whole.
+paths(r, names) := known | hidden if {
+	rest := array.slice(names, 1, count(names))
+	known := {array.concat([names[0]], p) |
+		walk(r.change.after[names[0]], [p, _])
+		[name | some name in p; is_string(name)] == rest
+	}
+	hidden := {array.concat([names[0]], p) |
+		walk(object.get(r.change.after_unknown, names[0], false), [p, true])
+		inside := [name | some name in p; is_string(name)]
+		inside == array.slice(rest, 0, count(inside))
+	}
+}
+
+# METADATA
+# description: The path as it is written in HCL, such as network_configuration[0].assign_public_ip.
+attribute(path) := substring(concat("", [step(s) | some s in path]), 1, -1)
+
+step(s) := sprintf("[%d]", [s]) if is_number(s)
+
+step(s) := sprintf(".%s", [s]) if is_string(s)
+
+# METADATA
+# description: The names of the modules around an address, without keys, outermost first.
+module_path(module_address) := [name |
+	plain := regex.replace(module_address, `\["(?:[^"\\]|\\.)*"\]|\[\d+\]`, "")
+	some i, name in split(plain, ".")
+	i % 2 == 1
+]
+
+# METADATA
+# description: The module that a resource stands in, as a path of names.
+module_of(r) := module_path(object.get(r, "module_address", ""))
+
+# METADATA
+# description: The configuration of a module, at any depth.
+module_config(names) := object.get(input.configuration.root_module, keys, {}) if {
+	keys := [key | some name in names; some key in ["module_calls", name, "module"]]
+}
+
+# METADATA
+# description: The configuration of a module's resources, by type and name.
+resource_configs(names) := {key: c |
+	some c in module_config(names).resources
+	c.mode == "managed"
+	key := concat(".", [c.type, c.name])
+}
+
+# METADATA
+# description: The configuration of a resource; undefined if the plan holds none.
+config(r) := resource_configs(module_of(r))[concat(".", [r.type, r.name])]
+
+# METADATA
+# description: The expression that the configuration gives for a path; undefined if there is none.
+expression(r, path) := found if {
+	found := object.get(config(r).expressions, path, null)
+	found != null
+}
+
+# METADATA
+# description: >-
+#   Whether the configuration leaves out the attribute at the path, so that AWS or the provider
+#   decides. Dynamic blocks are not in the configuration: of what stands in one this is undefined.
+unset(r, path) if {
+	some block in [config(r).expressions]
+	count(path) == 1
+	object.get(block, path, {}) in [{}, {"constant_value": null}]
+}
+
+unset(r, path) if {
+	count(path) > 1
+	block := object.get(config(r).expressions, array.slice(path, 0, count(path) - 1), null)
+	is_object(block)
+	object.get(block, [path[count(path) - 1]], {}) in [{}, {"constant_value": null}]
+}
+
+# METADATA
+# description: What a rule looked at. Whatever has no finding of the same rule has passed.
+subject(rule, r) := {"rule": rule, "address": r.address}
+
+# METADATA
+# description: A finding about an attribute of a resource.
+finding(rule, r, path, msg) := {
+	"rule": rule,
+	"address": r.address,
+	"attribute": attribute(path),
+	"msg": msg,
+}
+
+# METADATA
+# description: A finding about a value that the plan does not tell.
+undetermined(rule, r, path, msg) := object.union(finding(rule, r, path, msg), {"verdict": "undetermined"})
