@@ -104,7 +104,7 @@ func (s *search) downloadProviders(ctx context.Context, missing []Provider) erro
 	if err != nil {
 		return err
 	}
-	if err := reachable(ctx, "https://"+registry); err != nil {
+	if err := reachable(ctx, orDefault(s.sites.registry, "https://"+registry)); err != nil {
 		return err
 	}
 	work, err := os.MkdirTemp("", "tollgate-providers-")

@@ -3,7 +3,9 @@ package toolchain
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -23,11 +25,11 @@ const (
 	terraformPinned  = "1.11.4"
 )
 
-// releases is where Terraform's releases come from and whose signature they carry; the zero value
-// is HashiCorp's own.
-type releases struct {
-	url string
-	key string // armored public key
+// sites are where Terraform and its providers come from; the zero value is HashiCorp's own.
+type sites struct {
+	releases string
+	key      string // armored public key that signs the releases
+	registry string
 }
 
 // findTerraform tries the given path, PATH, the cache, and the release site.
@@ -117,7 +119,7 @@ func (s *search) installTerraform(ctx context.Context) (string, error) {
 
 // downloadTerraform verifies the signature of the checksums and the checksum of the archive.
 func (s *search) downloadTerraform(ctx context.Context, dir string) error {
-	site := orDefault(s.releases.url, "https://releases.hashicorp.com")
+	site := orDefault(s.sites.releases, "https://releases.hashicorp.com")
 	if err := reachable(ctx, site); err != nil {
 		return err
 	}
@@ -127,9 +129,22 @@ func (s *search) downloadTerraform(ctx context.Context, dir string) error {
 		InstallDir:       dir,
 		Timeout:          5 * time.Minute,
 		ApiBaseURL:       site,
-		ArmoredPublicKey: s.releases.key,
+		ArmoredPublicKey: s.sites.key,
 	}
-	_, err := release.Install(ctx)
+	path, err := release.Install(ctx)
+	// hc-install 0.10 overwrites the error of a wrong checksum, or of a disk that fills while it
+	// unpacks, with that of removing its temporary file. What shows is a program that is missing or
+	// cut short.
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the archive is not the one that was signed, or could not be unpacked: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	have, err := terraformVersion(ctx, path)
+	if err == nil && have.String() != terraformPinned {
+		err = fmt.Errorf("the downloaded program calls itself %s", have)
+	}
 	return err
 }
 

@@ -52,8 +52,8 @@ type Config struct {
 	// Progress receives one line per step, or is nil.
 	Progress io.Writer
 
-	releases releases // where Terraform is downloaded; zero outside of tests
-	roots    []string // where mirrors are searched; nil outside of tests
+	sites sites    // where things are downloaded; zero outside of tests
+	roots []string // where mirrors are searched; nil outside of tests
 }
 
 // Found says where the parts are that Ensure was asked for; the others are empty.
