@@ -1,0 +1,113 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/change"
+)
+
+// ApplyCheck renders the check of one apply.
+func ApplyCheck(a Apply) change.Check {
+	e := a.Execution
+	c := newCheck(ApplyPrefix+e.Project.Name, a.HeadSHA, a.ExternalID, a.DetailsURL, applyTitle(a), applyStatus(e.State))
+	c.Summary = applySummary(a)
+	c.Text = applyTail(a.Tail, MaxText-2)
+	if e.State == change.ExecFailedClean || e.State == change.ExecFailedPartial {
+		c.Buttons = []change.Button{replanButton()}
+	}
+	return c
+}
+
+func applyStatus(s change.ExecutionState) status {
+	switch s {
+	case change.ExecPlanned, change.ExecAuthorised, change.ExecClaimed:
+		return queued
+	case change.ExecRunning:
+		return inProgress
+	case change.ExecApplied:
+		return success
+	case change.ExecUnknown:
+		return actionRequired
+	}
+	return failure
+}
+
+func applyTitle(a Apply) string {
+	switch a.Execution.State {
+	case change.ExecPlanned, change.ExecAuthorised, change.ExecClaimed:
+		return "Waiting to be applied"
+	case change.ExecRunning:
+		return "Applying: " + countWords(a.Summary.Counts, "")
+	case change.ExecApplied:
+		return "Applied: " + doneWords(a.Summary.Counts)
+	case change.ExecFailedClean:
+		return "Not applied: nothing was changed"
+	case change.ExecFailedPartial:
+		return "Failed: a part of it may have been applied"
+	}
+	return "Unknown: it may have been applied, wholly, in part or not at all"
+}
+
+func applySummary(a Apply) string {
+	e := a.Execution
+	foot := footer(labelled("commit ", short(e.CommitSHA)), labelled("execution ", e.ID), elapsed(a.Elapsed), pageLink(a.DetailsURL))
+	out := page{limit: MaxSummary - len(foot)}
+	out.block(applyHead(a))
+	out.list("#### Destroys, replaces and forgets", dangerItems(a.Summary), dangerBudget, "such changes", elsewhere(a.DetailsURL))
+	out.fault(a.Fault, "", faultBudget)
+	if e.Reason != "" {
+		out.block("Reason: " + prose(e.Reason))
+	}
+	out.block(applyAdvice(a))
+	return out.String() + foot
+}
+
+func applyHead(a Apply) string {
+	e := a.Execution
+	by := ""
+	switch e.Trigger {
+	case "merge":
+		by = "on the merge"
+	case "comment":
+		by = "on a comment"
+	case "button":
+		by = "on the button"
+	}
+	if e.Actor.Login != "" {
+		by = join(" ", by, "by", code(e.Actor.Login))
+	}
+	return sentence(join(" ", "Apply of", code(e.Project.Dir), by)) + " Its plan: " + countWords(a.Summary.Counts, "**") + "."
+}
+
+// applyAdvice says what an end means that a reader could mistake.
+func applyAdvice(a Apply) string {
+	name := code(strings.TrimSpace("/plan " + a.Execution.Project.Name))
+	switch a.Execution.State {
+	case change.ExecFailedClean:
+		return "The infrastructure is as it was. A plan is applied at most once: " + name + " makes a new one."
+	case change.ExecFailedPartial:
+		return "Terraform stopped midway. " + name + " shows what is left to do; nothing is tried again by itself."
+	case change.ExecUnknown:
+		return "Nothing is tried again by itself and the project stays locked, until a person has compared the log with the " +
+			"infrastructure and comments " + code("/unlock "+a.Execution.Project.Name) + "."
+	}
+	return ""
+}
+
+// applyTail renders the end of Terraform's output: an error stands in its last lines.
+func applyTail(tail string, limit int) string {
+	tail = shortenTicks(strings.Trim(Clean(tail), "\n"))
+	if tail == "" {
+		return ""
+	}
+	const heading = "#### The last lines of Terraform's output\n\n"
+	budget := limit - len(heading) - 2*(maxTicks+2)
+	if cut := len(tail) - budget; cut > 0 {
+		tail = tail[cut:]
+		if _, rest, ok := strings.Cut(tail, "\n"); ok {
+			tail = rest
+		}
+		tail = strings.ToValidUTF8(tail, "")
+	}
+	return heading + fence("", tail)
+}

@@ -1,0 +1,196 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/change"
+)
+
+// group is one statement of one rule at one place, with every resource that it holds for: a rule
+// broken by a module with for_each is one thing to mend, however many instances there are.
+type group struct {
+	change.Finding
+	addresses []string
+}
+
+// section is what a reader has to tell apart.
+type section struct {
+	mark, title string
+	after       string // follows the count
+	folded      bool
+	keep        func(change.Finding) bool
+}
+
+var sections = []section{
+	{"❌", "Denied", "", false, func(f change.Finding) bool { return f.Blocks() && f.Verdict == change.Fail }},
+	{"❔", "Undetermined", ", known only after the apply and so not a pass", false,
+		func(f change.Finding) bool { return f.Blocks() && f.Verdict != change.Fail }},
+	{"⚠️", "Warnings", "", false, func(f change.Finding) bool { return warns(f) && !f.NoOp }},
+	{"⚠️", "Warnings", " in resources that this change does not touch", true,
+		func(f change.Finding) bool { return warns(f) && f.NoOp }},
+	{"➖", "Waived", "", true, func(f change.Finding) bool { return f.Verdict == change.Waived }},
+}
+
+func (s section) heading(n int) string {
+	return fmt.Sprintf("%s %s: %s%s", s.mark, s.title, plural(n, "finding"), s.after)
+}
+
+func warns(f change.Finding) bool {
+	return f.Severity == change.Warn && (f.Verdict == change.Fail || f.Verdict == change.Undetermined)
+}
+
+func keepFindings(fs []change.Finding, keep func(change.Finding) bool) []change.Finding {
+	var out []change.Finding
+	for _, f := range fs {
+		if keep(f) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// sorted orders findings by policy, place and address, so that the same findings read the same.
+func sorted(fs []change.Finding) []change.Finding {
+	fs = slices.Clone(fs)
+	slices.SortStableFunc(fs, func(a, b change.Finding) int {
+		return cmp.Or(
+			cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line),
+			cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Message, b.Message), cmp.Compare(a.Address, b.Address))
+	})
+	return fs
+}
+
+// grouped merges findings that say the same of several resources.
+func grouped(fs []change.Finding) []group {
+	type key struct {
+		policy, rule, message, file, fix string
+		line                             int
+		verdict                          change.Verdict
+		severity                         change.Severity
+		noop                             bool
+	}
+	var out []group
+	at := map[key]int{}
+	for _, f := range sorted(fs) {
+		k := key{f.Policy, f.Rule, f.Message, f.File, f.Remediation, f.Line, f.Verdict, f.Severity, f.NoOp}
+		i, ok := at[k]
+		if !ok {
+			i = len(out)
+			at[k] = i
+			out = append(out, group{Finding: f})
+		}
+		if f.Address != "" && !slices.Contains(out[i].addresses, f.Address) {
+			out[i].addresses = append(out[i].addresses, f.Address)
+		}
+	}
+	return out
+}
+
+// maxInstances is how many resources one finding names in Markdown.
+const maxInstances = 10
+
+// item renders a group as a list item.
+func (g group) item(src source) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "- **%s**", prose(g.Message))
+	if g.NoOp && g.Blocks() {
+		b.WriteString(" (not touched by this plan)")
+	}
+	b.WriteString("  \n")
+	line := func(s string) {
+		if s != "" {
+			b.WriteString("  " + s + "  \n")
+		}
+	}
+	line(join(" · ", code(g.ruleName()), src.link(g.Finding)))
+	line(names(g.addresses, maxInstances))
+	if g.Remediation != "" && g.Verdict != change.Waived {
+		line("Fix: " + prose(g.Remediation))
+	}
+	if g.Reference != "" {
+		line("See: " + reference(g.Reference))
+	}
+	return b.String()
+}
+
+func (g group) ruleName() string { return ruleName(g.Finding) }
+
+func ruleName(f change.Finding) string { return join("/", f.Policy, f.Rule) }
+
+// join is strings.Join of what is not empty.
+func join(sep string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), sep)
+}
+
+// source knows where on GitHub the files of a commit are shown.
+type source struct {
+	repo string // the repository's page
+	sha  string
+}
+
+func newSource(p change.Pull, sha string) source {
+	repo, _, ok := strings.Cut(p.URL, "/pull/")
+	if !ok {
+		return source{}
+	}
+	return source{repo, sha}
+}
+
+// link renders "file:line", linked to the commit if its page is known.
+func (s source) link(f change.Finding) string {
+	if f.File == "" {
+		return ""
+	}
+	text := f.File
+	if f.Line > 0 {
+		text = fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	if s.repo == "" || s.sha == "" {
+		return code(text)
+	}
+	address := s.repo + "/blob/" + url.PathEscape(s.sha) + "/" + (&url.URL{Path: f.File}).EscapedPath()
+	if f.Line > 0 {
+		address += fmt.Sprintf("#L%d", f.Line)
+	}
+	return link(code(text), address)
+}
+
+// findings renders every section of the findings, each within what is left of budget.
+func (p *page) findings(fs []change.Finding, src source, budget int, where string) {
+	end := p.Len() + min(budget, p.room())
+	for _, s := range sections {
+		mine := keepFindings(fs, s.keep)
+		if len(mine) == 0 {
+			continue
+		}
+		items := groupItems(mine, src)
+		if s.folded {
+			p.folded(s.heading(len(mine)), items, end-p.Len(), "groups", where)
+			continue
+		}
+		p.list("#### "+s.heading(len(mine)), items, end-p.Len(), "groups", where)
+	}
+}
+
+// groupItems renders each group as a list item.
+func groupItems(fs []change.Finding, src source) []string {
+	var items []string
+	for _, g := range grouped(fs) {
+		items = append(items, g.item(src))
+	}
+	return items
+}
+
+// folded is list inside a fold.
+func (p *page) folded(title string, items []string, budget int, noun, where string) {
+	room := min(budget, p.room()) - len(details(title, ""))
+	inner := page{limit: room - 2}
+	inner.list("", items, room, noun, where)
+	if inner.Len() > 0 {
+		p.block(details(title, strings.TrimRight(inner.String(), "\n")+"\n"))
+	}
+}

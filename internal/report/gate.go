@@ -1,0 +1,280 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// GateCheck renders the check that a branch protection should require. It succeeds only when every
+// affected project has been judged and is allowed, and when none is affected. It is never neutral:
+// GitHub lets a neutral check pass.
+func GateCheck(p Pull) change.Check {
+	c := newCheck(GateName, p.Pull.HeadSHA, p.ExternalID, p.DetailsURL, gateTitle(p), gateStatus(p))
+	foot := gateFoot(p)
+	out := page{limit: MaxSummary - len(foot)}
+	out.overview(p)
+	c.Summary = out.String() + foot
+	if p.settled() {
+		c.Buttons = []change.Button{replanButton()}
+		if p.ready() {
+			c.Buttons = append(c.Buttons, applyButton())
+		}
+	}
+	return c
+}
+
+func gateStatus(p Pull) status {
+	switch {
+	case p.Fault != nil && p.Stop == StopNone:
+		return failure
+	case p.Stop != StopNone || p.unknown():
+		return actionRequired
+	case p.State == change.RunQueued:
+		return queued
+	case p.State == change.RunRunning:
+		return inProgress
+	case p.State == change.RunCancelled, p.State == change.RunSuperseded:
+		return cancelled
+	case p.State == change.RunPassed && len(p.denied()) == 0:
+		return success
+	}
+	return failure
+}
+
+// settled reports whether the check is completed.
+func (p Pull) settled() bool { return gateStatus(p).conclusion != "" }
+
+// unknown reports whether an apply waits for a person to find out how it ended.
+func (p Pull) unknown() bool {
+	return slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.Execution.State == change.ExecUnknown })
+}
+
+func (p Pull) denied() []Plan {
+	var out []Plan
+	for _, pl := range p.Plans {
+		if !pl.allowed() {
+			out = append(out, pl)
+		}
+	}
+	return out
+}
+
+// ready reports whether the apply button makes sense: all that has changes may be applied, and
+// nothing is or was.
+func (p Pull) ready() bool {
+	some := false
+	for _, pl := range p.Plans {
+		some = some || pl.ready()
+		if !pl.ready() && !(pl.allowed() && pl.Summary.Counts.Empty()) {
+			return false
+		}
+	}
+	return some && len(p.Applies) == 0 && gateStatus(p) == success
+}
+
+func gateTitle(p Pull) string {
+	switch denied := p.denied(); {
+	case p.Stop != StopNone || p.Fault != nil:
+		return oneLine(p.stopped().What)
+	case p.unknown():
+		return "Nobody knows how an apply ended"
+	case p.State == change.RunQueued:
+		return "Waiting for a worker"
+	case p.State == change.RunRunning:
+		return planningTitle(p)
+	case p.State == change.RunCancelled:
+		return "Cancelled"
+	case p.State == change.RunSuperseded:
+		return "Superseded by a newer commit"
+	case len(denied) == 0 && p.State != change.RunPassed:
+		return "Not judged"
+	case len(p.Plans) == 0:
+		return "Allowed: no Terraform project is affected"
+	case len(p.Plans) == 1:
+		return planTitle(p.Plans[0])
+	case len(denied) == 0:
+		return fmt.Sprintf("Allowed: %s, %s", plural(len(p.Plans), "project"), countWords(p.total(), ""))
+	default:
+		return fmt.Sprintf("%d of %s not allowed", len(denied), plural(len(p.Plans), "project"))
+	}
+}
+
+func planningTitle(p Pull) string {
+	done := 0
+	for _, pl := range p.Plans {
+		if pl.State.Done() {
+			done++
+		}
+	}
+	if len(p.Plans) < 2 {
+		return "Planning"
+	}
+	return fmt.Sprintf("Planning: %d of %d projects done", done, len(p.Plans))
+}
+
+func (p Pull) total() change.Counts {
+	var t change.Counts
+	for _, pl := range p.Plans {
+		c := pl.Summary.Counts
+		t.Create += c.Create
+		t.Update += c.Update
+		t.Replace += c.Replace
+		t.Delete += c.Delete
+		t.Forget += c.Forget
+		t.Import += c.Import
+		t.Move += c.Move
+		t.Outputs += c.Outputs
+	}
+	return t
+}
+
+// stopped says why the pull request is not planned.
+func (p Pull) stopped() *fault.Error {
+	if p.Fault != nil {
+		return p.Fault
+	}
+	switch p.Stop {
+	case StopDraft:
+		return fault.New("A draft is not planned.", "", "Mark the pull request as ready for review.")
+	case StopFork:
+		return fault.New("A pull request from another repository is not planned.",
+			"Planning runs its code, and that code could read what the plan may read.",
+			"Push the branch to this repository and open the pull request from there.")
+	case StopConflict:
+		return fault.New("The branch conflicts with its base.",
+			"What is planned is the result of the merge, and there is none.",
+			"Merge or rebase onto `"+oneLine(p.Pull.BaseRef)+"`, and push.")
+	}
+	return fault.New("This pull request was not judged.", "", "`/plan` tries again.")
+}
+
+// projectBudget is how much one project may take of an overview, in bytes.
+const projectBudget = 8_000
+
+// overview is what the gate's check and the comment have in common.
+func (p *page) overview(pull Pull) {
+	for _, n := range pull.Notes {
+		p.block("> " + prose(n))
+	}
+	if pull.Stop != StopNone || pull.Fault != nil {
+		p.block(faultText(pull.stopped()))
+		return
+	}
+	p.projects(pull)
+	p.applies(pull.Applies)
+	plans := pull.denied()
+	for _, pl := range pull.Plans {
+		if pl.allowed() {
+			plans = append(plans, pl)
+		}
+	}
+	for _, pl := range plans {
+		if pl.State.Done() && pl.State != change.RunCancelled && pl.State != change.RunSuperseded {
+			p.project(pl, len(plans) > 1)
+		}
+	}
+}
+
+// projects is the table of all projects, those that are not allowed first.
+func (p *page) projects(pull Pull) {
+	if len(pull.Plans) == 0 {
+		return
+	}
+	var rows []string
+	for _, allowed := range []bool{false, true} {
+		for _, pl := range pull.Plans {
+			if pl.allowed() == allowed {
+				rows = append(rows, projectRow(pl))
+			}
+		}
+	}
+	p.list("| | project | verdict | plan |\n|---|---|---|---|\n", rows, p.room()/2, "projects", elsewhere(pull.DetailsURL))
+}
+
+func projectRow(p Plan) string {
+	mark, word, plan := "❌", verdict(p), countWords(p.Summary.Counts, "**")
+	switch {
+	case p.State == change.RunQueued:
+		mark, word, plan = "⏳", "queued", ""
+	case p.State == change.RunRunning:
+		mark, word, plan = "⏳", "planning", ""
+	case p.State == change.RunCancelled:
+		mark, word, plan = "⏹️", "cancelled", ""
+	case p.State == change.RunSuperseded:
+		mark, word, plan = "⏹️", "superseded", ""
+	case p.Fault != nil:
+		word, plan = "no verdict", ""
+	case p.allowed():
+		mark, word = "✅", "allowed"
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s |\n", mark, codeCell(p.Project.Name), link(word, p.DetailsURL), plan)
+}
+
+// project is what a reviewer has to know of one project.
+func (p *page) project(pl Plan, named bool) {
+	inner := page{limit: min(projectBudget, p.room()-2)}
+	where := elsewhere(pl.DetailsURL)
+	if named {
+		inner.block("### " + code(pl.Project.Name))
+	}
+	head := inner.Len()
+	inner.list("#### Destroys, replaces and forgets", dangerItems(pl.Summary), dangerBudget, "such changes", where)
+	inner.fault(pl.Fault, pl.Excerpt, projectBudget/4)
+	inner.findings(pl.Findings, newSource(pl.Pull, pl.HeadSHA), projectBudget/2, where)
+	inner.requirements(pl)
+	if inner.Len() > head {
+		p.block(inner.String())
+	}
+}
+
+func (p *page) applies(list []Apply) {
+	var items []string
+	for _, a := range list {
+		items = append(items, applyItem(a))
+	}
+	p.list("#### Applies", items, projectBudget, "applies", "")
+}
+
+func applyItem(a Apply) string {
+	mark := "❌"
+	switch applyStatus(a.Execution.State) {
+	case queued, inProgress:
+		mark = "⏳"
+	case success:
+		mark = "✅"
+	case actionRequired:
+		mark = "❗"
+	}
+	s := "- " + mark + " " + code(a.Execution.Project.Name) + ": " + link(applyTitle(a), a.DetailsURL)
+	if a.Execution.Actor.Login != "" {
+		s += ", by " + code(a.Execution.Actor.Login)
+	}
+	if a.Fault != nil {
+		s += ". " + faultLine(a.Fault)
+	}
+	return s + "\n"
+}
+
+// faultLine is a fault on one line of a list.
+func faultLine(f *fault.Error) string {
+	return join(" ", sentence(f.What), sentence(f.Why), sentence(f.Fix))
+}
+
+func gateFoot(p Pull) string {
+	commit := labelled("commit ", short(p.Pull.HeadSHA))
+	policies := ""
+	for _, pl := range p.Plans {
+		if pl.PolicyDigest != "" {
+			policies = "policies " + code(digest(pl.PolicyDigest))
+		}
+	}
+	checks := ""
+	if webURL(p.Pull.URL) != "" {
+		checks = link("all checks", strings.TrimSuffix(p.Pull.URL, "/")+"/checks")
+	}
+	return footer(commit, policies, checks)
+}

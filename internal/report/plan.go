@@ -1,0 +1,257 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// Budgets inside a check's summary, in bytes. What destroys stands in the first two kilobytes.
+const (
+	dangerBudget      = 1_500
+	faultBudget       = 20_000
+	requirementBudget = 8_000
+)
+
+// PlanCheck renders the check of one project's plan.
+func PlanCheck(p Plan) change.Check {
+	c := newCheck(PlanPrefix+p.Project.Name, p.HeadSHA, p.ExternalID, p.DetailsURL, planTitle(p), planStatus(p))
+	c.Summary = planSummary(p)
+	if !p.State.Done() {
+		return c
+	}
+	c.Text = planBody(p)
+	c.Annotations, _ = annotations(p.Findings)
+	c.Buttons = []change.Button{replanButton()}
+	if p.ready() {
+		c.Buttons = append(c.Buttons, applyButton())
+	}
+	return c
+}
+
+func planStatus(p Plan) status {
+	switch {
+	case p.State == change.RunQueued:
+		return queued
+	case p.State == change.RunRunning:
+		return inProgress
+	case p.State == change.RunCancelled, p.State == change.RunSuperseded:
+		return cancelled
+	case p.allowed():
+		return success
+	}
+	return failure
+}
+
+// planTitle is the verdict first, then the counts.
+func planTitle(p Plan) string {
+	counts := countWords(p.Summary.Counts, "")
+	switch {
+	case p.State == change.RunQueued:
+		return "Waiting for a worker"
+	case p.State == change.RunRunning:
+		return "Planning"
+	case p.State == change.RunCancelled:
+		return "Cancelled"
+	case p.State == change.RunSuperseded:
+		return "Superseded by a newer commit"
+	case p.Fault != nil:
+		return "No verdict: " + ellipsis(oneLine(p.Fault.What), 200)
+	case !p.allowed():
+		return verdict(p) + ". Plan: " + counts
+	}
+	return "Allowed: " + counts
+}
+
+// verdict says in our own words why a judged plan is not allowed.
+func verdict(p Plan) string {
+	deny := keepFindings(p.Findings, sections[0].keep)
+	unknown := keepFindings(p.Findings, sections[1].keep)
+	switch {
+	case len(deny) > 0 && len(unknown) > 0:
+		return fmt.Sprintf("Denied by %s, %d undetermined", plural(len(deny), "finding"), len(unknown))
+	case len(deny) > 0:
+		return "Denied by " + plural(len(deny), "finding")
+	case len(unknown) > 0:
+		return "Undetermined: " + plural(len(unknown), "finding")
+	}
+	return "Not judged"
+}
+
+func planSummary(p Plan) string {
+	foot := planFoot(p)
+	out := page{limit: MaxSummary - len(foot)}
+	out.block(planHead(p))
+	out.list("#### Destroys, replaces and forgets", dangerItems(p.Summary), dangerBudget, "such changes", "; all changes are listed below")
+	out.fault(p.Fault, p.Excerpt, faultBudget)
+	if p.State.Done() {
+		src := newSource(p.Pull, p.HeadSHA)
+		out.findings(p.Findings, src, out.room()-requirementBudget, elsewhere(p.DetailsURL))
+		out.cappedAnnotations(p.Findings)
+		out.requirements(p)
+	}
+	return out.String() + foot
+}
+
+func planHead(p Plan) string {
+	where := code(p.Project.Dir)
+	if p.Project.Workspace != "" && p.Project.Workspace != "default" {
+		where += ", workspace " + code(p.Project.Workspace)
+	}
+	switch p.State {
+	case change.RunQueued:
+		return where + " is planned as soon as a worker is free."
+	case change.RunRunning:
+		return "Terraform is planning " + where + ". " + link("Live log", p.DetailsURL)
+	case change.RunCancelled, change.RunSuperseded:
+		return "This run was stopped; it says nothing of " + where + "."
+	}
+	if p.Fault != nil {
+		return where + " has no verdict, so it cannot be applied."
+	}
+	return "Plan of " + where + ": " + countWords(p.Summary.Counts, "**") + "."
+}
+
+// fault renders what is wrong, why it matters and what to do, with Terraform's own words in a fence.
+func (p *page) fault(f *fault.Error, excerpt string, budget int) {
+	if f == nil {
+		return
+	}
+	p.block("#### ❌ What is wrong\n\n" + faultText(f))
+	const room = 200 // the fold and its heading around the text
+	if e := strings.TrimSpace(Clean(excerpt)); e != "" {
+		p.block(fence("", ellipsis(shortenTicks(e), min(budget, p.room()-room))))
+	}
+}
+
+func faultText(f *fault.Error) string {
+	s := join(" ", sentence(f.What), sentence(f.Why))
+	if f.Fix != "" {
+		s += "\n\n**What to do:** " + sentence(f.Fix)
+	}
+	return s
+}
+
+func sentence(s string) string {
+	s = prose(s)
+	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?`)") || strings.HasSuffix(s, dots) {
+		return s
+	}
+	return s + "."
+}
+
+// requirements renders the checklist. Its marks are not task boxes: those could be ticked by anyone
+// who may edit the comment.
+func (p *page) requirements(pl Plan) {
+	if pl.Fault != nil {
+		return
+	}
+	if pl.Summary.Counts.Empty() && pl.allowed() {
+		p.block("Nothing has to be applied.")
+		return
+	}
+	p.list("#### Before it can be applied", requirementItems(pl), requirementBudget, "requirements", elsewhere(pl.DetailsURL))
+	if pl.ready() {
+		p.block("Everything is met: merge the pull request, or comment " + code("/apply "+pl.Project.Name) + ".")
+	}
+}
+
+func requirementItems(p Plan) []string {
+	var items []string
+	for _, met := range []bool{false, true} { // what is missing first
+		for _, r := range p.Requirements {
+			if r.Met == met {
+				items = append(items, "- "+tick(r.Met)+" "+prose(r.Text)+"\n")
+			}
+		}
+	}
+	return items
+}
+
+func tick(met bool) string {
+	if met {
+		return "✅"
+	}
+	return "⬜"
+}
+
+func (p *page) cappedAnnotations(fs []change.Finding) {
+	if as, total := annotations(fs); len(as) < total {
+		p.block(fmt.Sprintf("%d of %d annotations shown in the files.", len(as), total))
+	}
+}
+
+// planFoot says what exactly was judged.
+func planFoot(p Plan) string {
+	commit := ""
+	if p.HeadSHA != "" {
+		commit = "commit " + code(short(p.HeadSHA))
+		if p.BaseSHA != "" {
+			commit += " merged with " + code(short(p.BaseSHA))
+		}
+	}
+	judged := ""
+	if p.State.Done() && p.PolicyDigest != "" {
+		judged = plural(p.Judged, "resource") + " judged by policies " + code(digest(p.PolicyDigest))
+	}
+	return footer(commit, labelled("plan ", p.ID), judged, labelled("Terraform ", p.Summary.TerraformVersion),
+		elapsed(p.Elapsed), pageLink(p.DetailsURL))
+}
+
+func labelled(label, value string) string {
+	if value == "" {
+		return ""
+	}
+	return label + code(ellipsis(value, 64))
+}
+
+func pageLink(address string) string {
+	if webURL(address) == "" {
+		return ""
+	}
+	return link("log", address)
+}
+
+func footer(parts ...string) string {
+	s := join(" · ", parts...)
+	if s == "" {
+		return ""
+	}
+	return "<sub>" + s + "</sub>\n"
+}
+
+// digest keeps enough of "sha256:…" to compare by eye.
+func digest(s string) string {
+	name, sum, ok := strings.Cut(s, ":")
+	if !ok {
+		return clip(s, 12)
+	}
+	return clip(name, 12) + ":" + clip(sum, 12)
+}
+
+func elapsed(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return ""
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// changesBudget is the part of a check's text that the list of changes may take from the plan's text.
+const changesBudget = 20_000
+
+func planBody(p Plan) string {
+	out := page{limit: MaxText}
+	where := elsewhere(p.DetailsURL)
+	changes := changeItems(p.Summary, anyChange)
+	if len(changes) > 0 {
+		out.folded(plural(len(changes), "change"), changes, changesBudget, "changes", where)
+	}
+	out.block(planText(p.Text, out.room()-2, where))
+	return out.String()
+}

@@ -1,0 +1,164 @@
+// Package report is pure rendering of checks, comments, annotations and command answers within
+// GitHub's limits: it knows no clock and no I/O, and what it renders is safe to show whatever the
+// pull request holds.
+//
+// Two rules keep a hostile pull request from speaking in our name. Text that is not ours stands in
+// a code span, in a fence longer than any run of backticks in it, or is escaped; and headlines are
+// made of our own words and numbers only. Text is counted in bytes where GitHub counts characters,
+// which errs on the low side.
+package report
+
+import (
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// GitHub's limits, in bytes unless said otherwise.
+const (
+	MaxTitle             = 255
+	MaxSummary           = 65_535
+	MaxText              = 65_535
+	MaxComment           = 65_535
+	MaxAnnotationTitle   = 255
+	MaxAnnotationMessage = 64_000
+	MaxAnnotations       = 200 // ours: four requests of 50; more help nobody
+	MaxButtonLabel       = 20
+	MaxButtonDescription = 40
+	MaxButtonIdentifier  = 20
+)
+
+// The names of our checks. A project's checks are the prefix and the project's name.
+const (
+	GateName    = "tollgate"
+	PlanPrefix  = "tollgate/plan: "
+	ApplyPrefix = "tollgate/apply: "
+)
+
+// Identifiers of the buttons, as they come back in GitHub's check_run event.
+const (
+	ButtonReplan = "replan"
+	ButtonApply  = "apply"
+)
+
+// Requirement is one thing that has to hold before a plan can be applied.
+type Requirement struct {
+	Text string
+	Met  bool
+}
+
+// Plan is what is known of the plan of one project at one commit.
+type Plan struct {
+	Pull         change.Pull
+	Project      change.Project
+	State        change.RunState
+	HeadSHA      string
+	BaseSHA      string
+	Summary      change.PlanSummary
+	Findings     []change.Finding
+	Judged       int           // resources that the policies judged
+	Text         string        // Terraform's text of the plan
+	Fault        *fault.Error  // why there is no verdict, or nil
+	Excerpt      string        // Terraform's own diagnostics when it failed
+	Requirements []Requirement // before it can be applied
+	PolicyDigest string
+	ID           string // short id of the plan, shown to people
+	ExternalID   string
+	DetailsURL   string // our page of the run
+	Elapsed      time.Duration
+}
+
+// Apply is what is known of one apply.
+type Apply struct {
+	Execution  change.Execution
+	HeadSHA    string // the commit that carries the check
+	Summary    change.PlanSummary
+	Fault      *fault.Error
+	Tail       string // the last lines of Terraform's output
+	ExternalID string
+	DetailsURL string // our page of the execution
+	Elapsed    time.Duration
+}
+
+// Stop says why a pull request is not planned at all.
+type Stop string
+
+// The reasons not to plan. With any of them the gate stays closed.
+const (
+	StopNone     Stop = ""
+	StopDraft    Stop = "draft"
+	StopFork     Stop = "fork"
+	StopConflict Stop = "conflict"
+)
+
+// Pull is everything that is known of a pull request at its newest commit.
+type Pull struct {
+	Pull       change.Pull
+	State      change.RunState // of the run as a whole
+	Plans      []Plan          // of every affected project
+	Applies    []Apply
+	Stop       Stop
+	Fault      *fault.Error // nothing could be judged because of it, such as a wrong .tollgate.yaml
+	Notes      []string     // remarks in our own words, such as a preview of changed policies
+	ExternalID string
+	DetailsURL string
+}
+
+// allowed reports whether the plan was made, judged and passed. Everything else is not a pass.
+func (p Plan) allowed() bool {
+	return p.State == change.RunPassed && p.Fault == nil && len(blocking(p.Findings)) == 0
+}
+
+// ready reports whether the plan may be applied now and does something.
+func (p Plan) ready() bool {
+	for _, r := range p.Requirements {
+		if !r.Met {
+			return false
+		}
+	}
+	return p.allowed() && !p.Summary.Counts.Empty()
+}
+
+func blocking(fs []change.Finding) []change.Finding {
+	var out []change.Finding
+	for _, f := range fs {
+		if f.Blocks() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// status is the part of a check that GitHub calls status and conclusion.
+type status struct{ status, conclusion string }
+
+var (
+	queued     = status{"queued", ""}
+	inProgress = status{"in_progress", ""}
+	success    = status{"completed", "success"}
+	failure    = status{"completed", "failure"}
+	cancelled  = status{"completed", "cancelled"}
+	// actionRequired keeps a required check closed, unlike neutral, which lets a merge through.
+	actionRequired = status{"completed", "action_required"}
+)
+
+func newCheck(name, sha, externalID, details, title string, s status) change.Check {
+	return change.Check{
+		Name:       ellipsis(oneLine(name), MaxTitle),
+		HeadSHA:    sha,
+		ExternalID: externalID,
+		DetailsURL: details,
+		Status:     s.status,
+		Conclusion: s.conclusion,
+		Title:      ellipsis(oneLine(title), MaxTitle),
+	}
+}
+
+func replanButton() change.Button {
+	return change.Button{Label: "Re-plan", Description: "Plan this commit again", Identifier: ButtonReplan}
+}
+
+func applyButton() change.Button {
+	return change.Button{Label: "Apply", Description: "Apply the approved plan", Identifier: ButtonApply}
+}
