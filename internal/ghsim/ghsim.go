@@ -1,0 +1,160 @@
+// Package ghsim imitates GitHub on the wire: REST, webhooks, git over HTTP, App authentication
+// and a page to click on. It imports nothing of the product, so that it stays an independent
+// witness of what the product says to GitHub.
+//
+// To a client it is a GitHub Enterprise Server: web pages and git lie at the root, REST under
+// /api/v3. Repositories are real ones, driven by the real git; everything else lives in memory
+// and ends with the process.
+//
+// One lock guards the whole world. Each REST request and each call of the Go API runs under it
+// from start to end, so what a caller observes is always some state between two changes.
+// Methods of this package are safe for concurrent use unless they say otherwise.
+package ghsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Config says how a Server runs. Only Dir is required.
+type Config struct {
+	// Dir holds the repositories and the request log. It must be empty or absent, because the
+	// rest of the world does not outlive the process.
+	Dir string
+	// Listen is a TCP address; a free port of the loopback interface by default.
+	Listen string
+	Logger *slog.Logger
+	// Clock is the time that tokens, timestamps and rate limits go by; time.Now by default.
+	Clock func() time.Time
+	// RateLimit is the number of requests per hour and token; 5,000 by default, as on github.com.
+	RateLimit int
+	// Observe is called after each REST request has been answered, in the order of the answers.
+	// It must not call back into the Server.
+	Observe func(Exchange)
+	// ObserveDelivery is called after each attempt to deliver a webhook.
+	// It must not call back into the Server.
+	ObserveDelivery func(Delivery)
+}
+
+// Server is a running stand-in for GitHub.
+type Server struct {
+	cfg   Config
+	url   string
+	http  *http.Server
+	ctx   context.Context // of the webhook senders; ends with Close
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
+
+	api    *router
+	routes []route
+	web    *http.ServeMux
+
+	witness witness
+	faults  faults
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and replaced, at each change of the world
+	world
+}
+
+// New starts a server. The caller must Close it.
+func New(cfg Config) (*Server, error) {
+	if err := prepareDir(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("prepare directory of the stand-in: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s := &Server{cfg: cfg, url: "http://" + ln.Addr().String(), changed: make(chan struct{}), world: newWorld()}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	if err := s.witness.open(filepath.Join(cfg.Dir, "requests.jsonl")); err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	s.routeAPI()
+	s.routeWeb()
+	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
+	s.tasks.Go(func() {
+		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			cfg.Logger.Error("the stand-in stopped serving", "error", err)
+		}
+	})
+	return s, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.RateLimit == 0 {
+		cfg.RateLimit = 5000
+	}
+	return cfg
+}
+
+func prepareDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty", dir)
+	}
+	return err
+}
+
+// URL is the address of the web pages and of git, without a trailing slash.
+func (s *Server) URL() string { return s.url }
+
+// Close ends all requests and deliveries under way and returns when they are gone.
+func (s *Server) Close() error {
+	s.stop()
+	s.faults.clear()
+	err := s.http.Close()
+	s.tasks.Wait()
+	return errors.Join(err, s.witness.close())
+}
+
+// now is the clock at GitHub's resolution: all its timestamps are whole seconds.
+func (s *Server) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Second) }
+
+// touch tells everyone who waits that the world has changed. The lock is held.
+func (s *Server) touch() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Wait returns nil as soon as cond holds. It asks again after each change of the world and each
+// webhook delivery, never on a timer. cond may call any reading method of the Server.
+func (s *Server) Wait(ctx context.Context, cond func() bool) error {
+	for {
+		s.mu.Lock()
+		changed := s.changed
+		s.mu.Unlock()
+		if cond() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.ctx.Done():
+			return errors.New("the stand-in was closed")
+		}
+	}
+}

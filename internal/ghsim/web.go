@@ -1,0 +1,7 @@
+package ghsim
+
+import "net/http"
+
+func (s *Server) routeWeb() {
+	s.web = http.NewServeMux()
+}
