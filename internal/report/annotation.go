@@ -42,7 +42,7 @@ func places(fs []change.Finding) [][]change.Finding {
 	var out [][]change.Finding
 	at := map[key]int{}
 	for _, f := range sorted(fs) {
-		if f.File == "" || f.Line < 1 || f.Verdict == change.Pass || f.Verdict == change.Waived {
+		if !located(f) || f.Verdict == change.Pass || f.Verdict == change.Waived {
 			continue
 		}
 		k := key{ruleName(f), f.File, f.Line, rank(f)}
@@ -57,6 +57,8 @@ func places(fs []change.Finding) [][]change.Finding {
 	return out
 }
 
+func located(f change.Finding) bool { return f.File != "" && f.Line > 0 }
+
 func annotation(fs []change.Finding) change.Annotation {
 	f := fs[0]
 	level, word := "warning", "Warning"
@@ -67,11 +69,11 @@ func annotation(fs []change.Finding) change.Annotation {
 		word = "Undetermined"
 	}
 	return change.Annotation{
-		Path:      f.File,
+		Path:      Clean(f.File),
 		StartLine: f.Line,
 		EndLine:   max(f.Line, f.EndLine),
 		Level:     level,
-		Title:     ellipsis(word+" by "+oneLine(ruleName(f)), MaxAnnotationTitle),
+		Title:     oneLine(word+" by "+ruleName(f), MaxAnnotationTitle),
 		Message:   annotationMessage(fs),
 	}
 }
@@ -97,9 +99,9 @@ func annotationMessage(fs []change.Finding) string {
 const maxListed = 50
 
 func instances(g group) string {
-	s := ellipsis(oneLine(g.Message), maxProse) + "\n"
+	s := oneLine(g.Message, maxProse) + "\n"
 	for _, a := range g.addresses[:min(len(g.addresses), maxListed)] {
-		s += "• " + ellipsis(oneLine(a), maxInline) + "\n"
+		s += "• " + oneLine(a, maxInline) + "\n"
 	}
 	if more := len(g.addresses) - maxListed; more > 0 {
 		s += fmt.Sprintf("• and %d more\n", more)
@@ -110,10 +112,10 @@ func instances(g group) string {
 func advice(f change.Finding) string {
 	s := ""
 	if f.Remediation != "" {
-		s += "\nFix: " + ellipsis(oneLine(f.Remediation), 4*maxProse) + "\n"
+		s += "\nFix: " + oneLine(f.Remediation, 4*maxProse) + "\n"
 	}
 	if f.Reference != "" {
-		s += "See: " + ellipsis(oneLine(f.Reference), maxProse) + "\n"
+		s += "See: " + oneLine(f.Reference, maxProse) + "\n"
 	}
 	return s
 }

@@ -86,5 +86,13 @@ func ellipsis(s string, limit int) string {
 	return clip(s, limit-len(dots)) + dots
 }
 
-// oneLine is Clean with every run of white space made one space.
-func oneLine(s string) string { return strings.Join(strings.Fields(Clean(s)), " ") }
+// oneLine is Clean with every run of white space made one space, in at most limit bytes.
+func oneLine(s string, limit int) string {
+	// What is cleaned is bounded too: the text may be megabytes, and a few words of it are shown.
+	head := clip(s, 4*limit)
+	line := strings.Join(strings.Fields(Clean(head)), " ")
+	if len(head) < len(s) {
+		line += dots
+	}
+	return ellipsis(line, limit)
+}

@@ -12,7 +12,7 @@ const Marker = "<!-- tollgate:summary -->"
 func Comment(p Pull) string {
 	foot := commentFoot(p)
 	out := page{limit: MaxComment - len(foot)}
-	out.block(Marker + "\n### " + gateMark(p) + " " + prose(ellipsis(oneLine(gateTitle(p)), MaxTitle)))
+	out.block(Marker + "\n### " + gateMark(p) + " " + prose(oneLine(gateTitle(p), MaxTitle)))
 	out.overview(p)
 	return out.String() + foot
 }

@@ -79,7 +79,7 @@ func (p Pull) ready() bool {
 func gateTitle(p Pull) string {
 	switch denied := p.denied(); {
 	case p.Stop != StopNone || p.Fault != nil:
-		return oneLine(p.stopped().What)
+		return p.stopped().What
 	case p.unknown():
 		return "Nobody knows how an apply ended"
 	case p.State == change.RunQueued:
@@ -147,7 +147,7 @@ func (p Pull) stopped() *fault.Error {
 	case StopConflict:
 		return fault.New("The branch conflicts with its base.",
 			"What is planned is the result of the merge, and there is none.",
-			"Merge or rebase onto `"+oneLine(p.Pull.BaseRef)+"`, and push.")
+			"Merge or rebase onto `"+oneLine(p.Pull.BaseRef, 100)+"`, and push.")
 	}
 	return fault.New("This pull request was not judged.", "", "`/plan` tries again.")
 }

@@ -15,7 +15,7 @@ const (
 
 // code renders foreign text as a code span, where GitHub follows no link and notifies nobody.
 func code(s string) string {
-	s = ellipsis(oneLine(s), maxInline)
+	s = oneLine(s, maxInline)
 	if s == "" {
 		return ""
 	}
@@ -32,7 +32,7 @@ func codeCell(s string) string {
 		return code(s)
 	}
 	var b strings.Builder
-	for _, r := range ellipsis(oneLine(s), maxInline) {
+	for _, r := range oneLine(s, maxInline) {
 		if r < 0x80 && !isWord(byte(r)) && r != ' ' {
 			fmt.Fprintf(&b, "&#%d;", r)
 		} else {
@@ -45,7 +45,7 @@ func codeCell(s string) string {
 // prose renders foreign text as one line of plain words. `code` in it stays code, because authors
 // of policies write so; everything else that Markdown or GitHub would act on is made inert.
 func prose(s string) string {
-	s = ellipsis(oneLine(s), maxProse)
+	s = oneLine(s, maxProse)
 	parts := strings.Split(s, "`")
 	if len(parts)%2 == 0 || strings.Contains(s, "``") {
 		return leading(escape(s))
@@ -178,6 +178,9 @@ func link(text, address string) string {
 const maxURL = 2_000
 
 func webURL(address string) string {
+	if len(address) > maxURL {
+		return ""
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return ""
@@ -198,7 +201,7 @@ func reference(s string) string {
 	return prose(s)
 }
 
-func short(sha string) string { return clip(oneLine(sha), 7) }
+func short(sha string) string { return clip(oneLine(sha, 64), 7) }
 
 // plural is "1 finding", "2 findings".
 func plural(n int, noun string) string {

@@ -19,12 +19,18 @@ const (
 // PlanCheck renders the check of one project's plan.
 func PlanCheck(p Plan) change.Check {
 	c := newCheck(PlanPrefix+p.Project.Name, p.HeadSHA, p.ExternalID, p.DetailsURL, planTitle(p), planStatus(p))
-	c.Summary = planSummary(p)
 	if !p.State.Done() {
+		c.Summary = planSummary(p, "")
 		return c
 	}
+	shown, total := annotations(p.Findings)
+	c.Annotations = shown
+	capped := ""
+	if len(shown) < total {
+		capped = fmt.Sprintf("%d of %d annotations shown in the files.", len(shown), total)
+	}
+	c.Summary = planSummary(p, capped)
 	c.Text = planBody(p)
-	c.Annotations, _ = annotations(p.Findings)
 	c.Buttons = []change.Button{replanButton()}
 	if p.ready() {
 		c.Buttons = append(c.Buttons, applyButton())
@@ -59,7 +65,7 @@ func planTitle(p Plan) string {
 	case p.State == change.RunSuperseded:
 		return "Superseded by a newer commit"
 	case p.Fault != nil:
-		return "No verdict: " + ellipsis(oneLine(p.Fault.What), 200)
+		return "No verdict: " + oneLine(p.Fault.What, 200)
 	case !p.allowed():
 		return verdict(p) + ". Plan: " + counts
 	}
@@ -81,7 +87,8 @@ func verdict(p Plan) string {
 	return "Not judged"
 }
 
-func planSummary(p Plan) string {
+// planSummary renders the summary; capped is a remark on annotations that are left out.
+func planSummary(p Plan, capped string) string {
 	foot := planFoot(p)
 	out := page{limit: MaxSummary - len(foot)}
 	out.block(planHead(p))
@@ -90,7 +97,7 @@ func planSummary(p Plan) string {
 	if p.State.Done() {
 		src := newSource(p.Pull, p.HeadSHA)
 		out.findings(p.Findings, src, out.room()-requirementBudget, elsewhere(p.DetailsURL))
-		out.cappedAnnotations(p.Findings)
+		out.block(capped)
 		out.requirements(p)
 	}
 	return out.String() + foot
@@ -176,12 +183,6 @@ func tick(met bool) string {
 		return "✅"
 	}
 	return "⬜"
-}
-
-func (p *page) cappedAnnotations(fs []change.Finding) {
-	if as, total := annotations(fs); len(as) < total {
-		p.block(fmt.Sprintf("%d of %d annotations shown in the files.", len(as), total))
-	}
 }
 
 // planFoot says what exactly was judged.

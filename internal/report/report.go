@@ -145,13 +145,13 @@ var (
 
 func newCheck(name, sha, externalID, details, title string, s status) change.Check {
 	return change.Check{
-		Name:       ellipsis(oneLine(name), MaxTitle),
+		Name:       oneLine(name, MaxTitle),
 		HeadSHA:    sha,
 		ExternalID: externalID,
 		DetailsURL: details,
 		Status:     s.status,
 		Conclusion: s.conclusion,
-		Title:      ellipsis(oneLine(title), MaxTitle),
+		Title:      oneLine(title, MaxTitle),
 	}
 }
 

@@ -1,0 +1,156 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/report"
+)
+
+func result() report.CheckResult {
+	fs := append(findings(), change.Finding{
+		Policy: "plan.tls", Rule: "unplaced", Verdict: change.Fail, Severity: change.Deny, Message: "The plan, as a whole: 100 % wrong,\nreally.",
+	})
+	return report.CheckResult{
+		Plans: []report.CheckedPlan{
+			{Path: "payments.json", Findings: fs, ResourcesJudged: 148, Summary: denied().Summary},
+			{Path: "network.json", ResourcesJudged: 12},
+		},
+		PolicyDigest: policy,
+	}
+}
+
+func written(t *testing.T, format string, r report.CheckResult, o report.FindingsOptions) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.Findings(&b, format, r, o); err != nil {
+		t.Fatalf("Findings as %s: %v", format, err)
+	}
+	return b.String()
+}
+
+func TestFindingsGolden(t *testing.T) {
+	t.Parallel()
+	all := report.FindingsOptions{All: true}
+	for name, got := range map[string]string{
+		"findings.txt":        written(t, "text", result(), report.FindingsOptions{}),
+		"findings-all.txt":    written(t, "text", result(), all),
+		"findings.json":       written(t, "json", result(), report.FindingsOptions{}),
+		"findings-all.sarif":  written(t, "sarif", result(), all),
+		"findings-all.xml":    written(t, "junit", result(), all),
+		"findings-github.txt": written(t, "github", result(), all),
+		"findings-none.txt":   written(t, "text", report.CheckResult{Plans: result().Plans[1:], PolicyDigest: policy}, all),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			golden(t, name, got)
+		})
+	}
+}
+
+func TestFindingsJSONIsTheFixedInterface(t *testing.T) {
+	t.Parallel()
+	r := report.CheckResult{
+		Plans: []report.CheckedPlan{{Path: "p.json", ResourcesJudged: 3, Findings: []change.Finding{{
+			Policy: "plan.tls", Rule: "r", Address: `module.a.aws_lb_listener.x["k"]`, Verdict: change.Fail, Severity: change.Deny,
+			Message: "m <&>", File: "f.tf", Line: 2,
+		}}}, {Path: "none.json"}},
+		PolicyDigest: policy,
+	}
+	var got any
+	if err := json.Unmarshal([]byte(written(t, "json", r, report.FindingsOptions{})), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"plans": []any{
+			map[string]any{"path": "p.json", "resources_judged": 3.0, "findings": []any{map[string]any{
+				"policy": "plan.tls", "rule": "r", "address": `module.a.aws_lb_listener.x["k"]`, "verdict": "fail", "severity": "deny",
+				"message": "m <&>", "file": "f.tf", "line": 2.0,
+			}}},
+			map[string]any{"path": "none.json", "resources_judged": 0.0, "findings": []any{}},
+		},
+		"policy_digest": policy,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("JSON (-want +got):\n%s", d)
+	}
+	none := written(t, "json", report.CheckResult{}, report.FindingsOptions{})
+	if !strings.Contains(none, `"plans": []`) {
+		t.Errorf("no plans are written as %s", none)
+	}
+}
+
+func TestFindingsListPassesOnlyWhenAsked(t *testing.T) {
+	t.Parallel()
+	for _, format := range strings.Split(report.Formats, ", ") {
+		if format == "github" {
+			continue // annotations are of what is wrong
+		}
+		without := written(t, format, result(), report.FindingsOptions{})
+		with := written(t, format, result(), report.FindingsOptions{All: true})
+		if strings.Contains(without, "aws_lb_listener.other") || !strings.Contains(with, "aws_lb_listener.other") {
+			t.Errorf("%s: the pass is not listed exactly when all are asked for", format)
+		}
+	}
+}
+
+func TestFindingsRefusesAnUnknownFormat(t *testing.T) {
+	t.Parallel()
+	var f *fault.Error
+	if err := report.Findings(io.Discard, "yaml", result(), report.FindingsOptions{}); !errors.As(err, &f) || !strings.Contains(f.Fix, "sarif") {
+		t.Errorf("got %v", err)
+	}
+	if err := report.Findings(io.Discard, "json", result(), report.FindingsOptions{}); err != nil {
+		t.Errorf("a known format: %v", err)
+	}
+}
+
+func TestFindingsColorsOnlyOnRequest(t *testing.T) {
+	t.Parallel()
+	if s := written(t, "text", result(), report.FindingsOptions{}); strings.Contains(s, "\x1b") {
+		t.Errorf("escape codes without being asked:\n%q", s)
+	}
+	if s := written(t, "text", result(), report.FindingsOptions{Color: true}); !strings.Contains(s, "\x1b[1;31mdeny") {
+		t.Errorf("no colour:\n%q", s)
+	}
+}
+
+func TestFindingsOfHostileTextStayInTheirFormat(t *testing.T) {
+	t.Parallel()
+	for _, s := range hostile {
+		f := change.Finding{
+			Policy: "p" + s, Rule: s, Address: s, Verdict: change.Fail, Severity: change.Deny, Message: s + "\r\n::error::forged",
+			File: s + "a:b,c%\n.tf", Line: 1, Remediation: s, Reference: s,
+		}
+		r := report.CheckResult{Plans: []report.CheckedPlan{{Path: s, Findings: []change.Finding{f}}}, PolicyDigest: s}
+		for _, format := range strings.Split(report.Formats, ", ") {
+			got := written(t, format, r, report.FindingsOptions{})
+			switch format {
+			case "json", "sarif":
+				if !json.Valid([]byte(got)) {
+					t.Errorf("%s of %q is not JSON", format, s)
+				}
+			case "junit":
+				if err := xml.Unmarshal([]byte(got), new(any)); err != nil && !errors.Is(err, io.EOF) {
+					t.Errorf("junit of %q: %v", s, err)
+				}
+			default:
+				shown(t, format, got, len(got))
+			}
+			if format == "github" {
+				if n := strings.Count("\n"+got, "\n::"); n != 1 {
+					t.Errorf("%d workflow commands from one finding:\n%s", n, got)
+				}
+			}
+		}
+	}
+}
