@@ -91,16 +91,12 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":                    {"internal/store/postgres", "internal/queue"},
 	"github.com/pressly/goose":                {"internal/store", "internal/store/sqlite", "internal/store/postgres"},
 	"github.com/riverqueue/river":             {"internal/queue"},
-	"github.com/minio/minio-go":               {"internal/artifact"},
-	"filippo.io/age":                          {"internal/artifact"},
-	"github.com/landlock-lsm/go-landlock":     {"internal/terraform"},
 	"github.com/getkin/kin-openapi":           {"internal/ghsim"},
 	"github.com/chromedp":                     nil,
 	"github.com/spf13/cobra":                  {"cmd/bot"},
 	"github.com/spf13/pflag":                  {"cmd/bot"},
 	"flag":                                    {"cmd/bot", "internal/toolchain/setup"},
 	"testing":                                 {"internal/store/storetest", "internal/toolchain/toolchaintest"},
-	"github.com/prometheus/client_golang":     {"internal/web", "internal/engine", "cmd/bot"},
 }
 
 // readsEnvironment lists the packages that may look at the process's environment. Everything

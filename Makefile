@@ -1,0 +1,144 @@
+# `make help` lists what this file can do. A newcomer needs two commands: `make demo` and
+# `make test`. Both set up what is missing: Go, git and make itself are all that must be there.
+#
+# Tests find their programs through the variables that internal/toolchain/toolchaintest documents;
+# they are written to .tools/env.
+
+GO ?= go
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+# The same for every build, so that what one has compiled the next finds in Go's cache. Without
+# cgo no C compiler is needed.
+export CGO_ENABLED := 0
+
+# What a developer's shell has set for AWS and Terraform must not reach a demonstration or a test:
+# it may name another account, or a file that does not exist. Only where the user's provider
+# mirrors are is passed on.
+export USER_CLI_CONFIG ?= $(TF_CLI_CONFIG_FILE)
+unexport $(filter AWS_% TF_%,$(.VARIABLES))
+
+stage := tools/stage
+setup := .tools/bin/setup -cache .demo/toolchain -cli-config "$$USER_CLI_CONFIG" -home "$$HOME" -lock infrastructure/.terraform.lock.hcl
+modules := $(patsubst infrastructure/modules/%/,%,$(wildcard infrastructure/modules/*/))
+sources := cmd infrastructure internal policies tools
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Using ---
+
+.PHONY: demo
+demo: go ## Run the whole product on this machine, ready to click on
+	@$(stage) --show 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
+	@$(MAKE) -j2 demo-parts bin/bot
+	@exec bin/bot demo --data-dir .demo $(DEMO_FLAGS)
+
+.PHONY: demo-parts
+demo-parts:
+	@$(stage) --show 'set up' $(setup) terraform providers moto git
+
+.PHONY: build
+build: go bin/bot ## Compile the program to bin/bot
+
+# Go knows best what is out of date.
+.PHONY: bin/bot
+bin/bot:
+	@$(stage) 'compile bin/bot' $(GO) build -ldflags='-s -w' -o bin/bot ./cmd/bot
+
+# --- Testing ---
+
+# The Go tests come last and alone: some measure time, and none may fail because a linter is busy.
+.PHONY: test
+test: go ## Run every test and linter
+	@rm -rf .tools/log; failed=0; \
+	$(MAKE) test-setup || failed=1; \
+	$(MAKE) -k -j2 checks || failed=1; \
+	$(MAKE) test-go || failed=1; \
+	tools/summary || failed=1; \
+	exit $$failed
+
+.PHONY: test-setup
+test-setup: go
+	@$(stage) 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
+	@$(stage) --show 'set up' $(setup) -env .tools/env terraform providers moto git chromium
+
+.PHONY: test-go
+test-go: go ## Run the Go tests only
+	@$(stage) 'go test' $(GO) test -timeout 20m ./...
+
+.PHONY: checks
+checks: tests-of-policies tests-of-infrastructure linters
+
+.PHONY: tests-of-policies
+tests-of-policies: tools
+	@$(stage) 'opa fmt' .tools/bin/opa fmt --fail --diff policies
+	@$(stage) 'opa check' .tools/bin/opa check --strict policies
+	@$(stage) 'opa test' .tools/bin/opa test --fail-on-empty policies
+
+.PHONY: tests-of-infrastructure
+tests-of-infrastructure: terraform-fmt terraform-root $(modules:%=terraform-module-%) tflint terraform-docs
+
+.PHONY: terraform-fmt
+terraform-fmt:
+	@$(stage) 'terraform fmt' tools/terraform fmt -check -diff -recursive infrastructure
+
+.PHONY: terraform-root
+terraform-root:
+	@$(stage) 'terraform test: root' tools/terraform-test infrastructure
+
+.PHONY: $(modules:%=terraform-module-%)
+$(modules:%=terraform-module-%): terraform-module-%:
+	@$(stage) 'terraform test: $*' tools/terraform-test infrastructure/modules/$*
+
+.PHONY: tflint
+tflint: tools
+	@$(stage) 'tflint' .tools/bin/tflint --chdir=infrastructure --recursive --config=$(CURDIR)/infrastructure/.tflint.hcl
+
+.PHONY: terraform-docs
+terraform-docs: tools
+	@$(stage) 'terraform-docs' tools/module-docs --output-check
+
+.PHONY: linters
+linters: gofmt vet staticcheck vulnerabilities
+
+.PHONY: gofmt
+gofmt:
+	@$(stage) 'gofmt' sh -c 'found=$$(gofmt -l $(sources)) && echo "$$found" && test -z "$$found"'
+
+# After the tools, since two builds at once would compile the same packages twice.
+.PHONY: vet
+vet: tools
+	@$(stage) 'go vet' $(GO) vet ./...
+
+.PHONY: staticcheck
+staticcheck: tools vet
+	@$(stage) 'staticcheck' .tools/bin/staticcheck ./...
+
+.PHONY: vulnerabilities
+vulnerabilities: tools vet
+	@$(stage) 'govulncheck' tools/vulnerabilities
+
+# --- Keeping up to date ---
+
+.PHONY: docs
+docs: go tools ## Rewrite the generated parts of the Terraform modules' READMEs
+	@$(stage) 'terraform-docs' tools/module-docs
+
+.PHONY: clean
+clean: ## Remove everything that these commands have made
+	rm -rf bin .tools .demo
+
+# --- Tools ---
+
+.PHONY: tools
+tools: .tools/built
+
+# One build for all: they share most of what they are made of.
+.tools/built: tools/go.mod tools/go.sum
+	@$(stage) 'compile the tools' $(GO) build -C tools -ldflags='-s -w' -o ../.tools/bin/ tool
+	@touch $@
+
+.PHONY: go
+go:
+	@tools/go-version '$(GO)'
