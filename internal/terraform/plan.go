@@ -1,0 +1,200 @@
+package terraform
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/tollgate/tollgate/internal/change"
+)
+
+// PlanTo says where a plan goes.
+type PlanTo struct {
+	File string    // the plan file; made with mode 0600, absent after an error
+	Log  io.Writer // Terraform's output for people, while it runs; never nil
+}
+
+// Plan is a plan that may be judged: Terraform ended well and says that it is complete.
+type Plan struct {
+	JSON        []byte // the output of show -json, unchanged; holds sensitive values in clear
+	Summary     change.PlanSummary
+	Initialised bool   // whether init had to run
+	DataDir     string // TF_DATA_DIR of the run, whose modules/modules.json maps modules to directories
+}
+
+// Plan plans a module. Besides *fault.Error for what a person can mend it returns an error that
+// matches ctx's when ctx ended; Terraform has then stopped and released its lock.
+//
+// Plans take the state lock. They do not need it for what an apply writes, since Terraform refuses
+// a saved plan whose state has moved. But without it a plan made while somebody else applies
+// shows a half-changed world as if it were one, and a state that is locked for good looks healthy
+// until the apply. The costs are met otherwise: plans of one module take turns here, instead of
+// polling for the lock at Terraform's pace of up to 16 seconds; init and show run outside of the
+// turn; and a plan releases its lock however the server ends.
+func (t *Terraform) Plan(ctx context.Context, m Module, to PlanTo) (*Plan, error) {
+	plan, err := t.plan(ctx, m, false, to)
+	// What init depends on has changed although InitKey has not, or somebody has tidied up.
+	if errors.Is(err, ErrInit) {
+		plan, err = t.plan(ctx, m, true, to)
+	}
+	if err != nil {
+		os.Remove(to.File)
+		return nil, err
+	}
+	return plan, nil
+}
+
+func (t *Terraform) plan(ctx context.Context, m Module, fresh bool, to PlanTo) (*Plan, error) {
+	data, err := t.prepare(ctx, m, fresh, to.Log)
+	if err != nil {
+		return nil, err
+	}
+	run, err := t.scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(run)
+	cli, err := t.planCLIConfig(ctx, data, run)
+	if err != nil {
+		return nil, err
+	}
+	c := Command{Path: t.cfg.Binary, Env: t.environ(m, data.path, cli, run), Dir: m.path()}
+	c.Args = []string{"plan", "-input=false", "-no-color", "-detailed-exitcode",
+		"-lock-timeout=" + t.cfg.LockTimeout.String(), "-out=" + to.File}
+	release, err := t.states.lock(ctx, m.Key)
+	if err != nil {
+		return nil, fmt.Errorf("wait for another plan: %w", err)
+	}
+	log := &overrideNotice{to: to.Log}
+	err = t.must(ctx, c, filepath.Join(run, "log"), log, 2)
+	release()
+	if err := errors.Join(err, log.flush()); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(to.File, 0o600); err != nil {
+		return nil, fmt.Errorf("protect plan file: %w", err)
+	}
+	c.Args = []string{"show", "-json", "-no-color", to.File}
+	raw, err := t.show(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := Summarise(raw, t.cfg.Key)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{JSON: raw, Summary: summary, Initialised: data.filled, DataDir: data.path}, nil
+}
+
+// Hold keeps plans of a module from starting until the returned function is called. Whoever
+// applies it holds it: a plan made meanwhile would be stale, and would compete for the state lock.
+func (t *Terraform) Hold(ctx context.Context, m Module) (release func(), err error) {
+	return t.states.lock(ctx, m.Key)
+}
+
+// ApplyCommand returns the command that applies exactly this plan file, after running init if
+// that is needed. The command uses the directory of the plan file for its temporary files; that
+// directory has to belong to this apply alone. After a failure the module's directory may hold
+// errored.tfstate, the only record of what was done: it must be kept.
+func (t *Terraform) ApplyCommand(ctx context.Context, m Module, planFile string, log io.Writer) (Command, error) {
+	data, err := t.prepare(ctx, m, false, log)
+	if err != nil {
+		return Command{}, err
+	}
+	own := filepath.Dir(planFile)
+	if err := makeHome(own); err != nil {
+		return Command{}, err
+	}
+	return Command{
+		Path: t.cfg.Binary,
+		Args: []string{"apply", "-input=false", "-no-color", "-lock-timeout=" + t.cfg.LockTimeout.String(), planFile},
+		Env:  t.environ(m, data.path, data.cli, own),
+		Dir:  m.path(),
+	}, nil
+}
+
+// planCLIConfig returns the CLI configuration for plan and show: the one of init, or if all
+// providers are verified already, one that keeps Terraform from hashing them again. The plan
+// file is the same, and applies under the former.
+func (t *Terraform) planCLIConfig(ctx context.Context, data dataDir, run string) (string, error) {
+	verified, err := t.packages.verified(ctx, data.path, data.lock)
+	if err != nil || len(verified) == 0 {
+		return data.cli, err
+	}
+	name := filepath.Join(run, "cli.tfrc")
+	if err := os.WriteFile(name, []byte(overrideConfig(verified)), 0o600); err != nil {
+		return "", fmt.Errorf("write terraform's CLI configuration: %w", err)
+	}
+	return name, nil
+}
+
+// must runs a command with its output in a log and turns every status but 0 and those listed
+// into an error that explains it.
+func (t *Terraform) must(ctx context.Context, c Command, log string, w io.Writer, alsoGood ...int) error {
+	exit, err := t.runLogged(ctx, c, log, w)
+	if err != nil || exit == 0 {
+		return err
+	}
+	for _, good := range alsoGood {
+		if exit == good {
+			return nil
+		}
+	}
+	out, err := tail(log, 1<<20)
+	if err != nil {
+		return fmt.Errorf("read terraform's log: %w", err)
+	}
+	return Explain(out, exit)
+}
+
+// show returns the plan as JSON. It goes through memory only, since it holds secrets in clear.
+func (t *Terraform) show(ctx context.Context, c Command) ([]byte, error) {
+	var stdout, stderr bytes.Buffer
+	exit, err := t.run(ctx, c, &stdout, &stderr)
+	if err != nil {
+		return nil, err
+	}
+	if exit != 0 {
+		return nil, Explain(stderr.Bytes(), exit)
+	}
+	return stdout.Bytes(), nil
+}
+
+// overrideNotice leaves out the warning with which Terraform starts its output when it is told
+// where the providers are. It would only alarm the reader of a plan.
+type overrideNotice struct {
+	to   io.Writer
+	head []byte
+	done bool
+}
+
+var noticeStart, noticeEnd = []byte("\nWarning: Provider development overrides are in effect\n\n"), []byte("\nreleases.\n")
+
+func (n *overrideNotice) Write(p []byte) (int, error) {
+	if n.done {
+		return n.to.Write(p)
+	}
+	n.head = append(n.head, p...)
+	common := min(len(n.head), len(noticeStart))
+	if bytes.Equal(n.head[:common], noticeStart[:common]) && len(n.head) < 4096 {
+		_, rest, found := bytes.Cut(n.head, noticeEnd)
+		if !found {
+			return len(p), nil
+		}
+		n.head = rest
+	}
+	return len(p), n.flush()
+}
+
+// flush writes what was held back.
+func (n *overrideNotice) flush() error {
+	n.done = true
+	head := n.head
+	n.head = nil
+	_, err := n.to.Write(head)
+	return err
+}
