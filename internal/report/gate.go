@@ -53,6 +53,28 @@ func (p Pull) unknown() bool {
 	return slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.Execution.State == change.ExecUnknown })
 }
 
+// consumed reports whether an apply of the plan's project began, however it ended.
+func (p Pull) consumed(pl Plan) bool {
+	return slices.ContainsFunc(p.Applies, func(a Apply) bool {
+		return a.Execution.Project.Name == pl.Project.Name && a.Execution.State != change.ExecFailedClean
+	})
+}
+
+// applied reports whether everything that had to be applied is.
+func (p Pull) applied() bool {
+	for _, a := range p.Applies {
+		if a.Execution.State != change.ExecApplied {
+			return false
+		}
+	}
+	for _, pl := range p.Plans {
+		if !pl.settledEmpty() && !p.consumed(pl) {
+			return false
+		}
+	}
+	return len(p.Applies) > 0
+}
+
 func (p Pull) denied() []Plan {
 	var out []Plan
 	for _, pl := range p.Plans {
@@ -69,7 +91,7 @@ func (p Pull) ready() bool {
 	some := false
 	for _, pl := range p.Plans {
 		some = some || pl.ready()
-		if !pl.ready() && !(pl.allowed() && pl.Summary.Counts.Empty()) {
+		if !pl.ready() && !pl.settledEmpty() {
 			return false
 		}
 	}
@@ -94,6 +116,8 @@ func gateTitle(p Pull) string {
 		return "Not judged"
 	case len(p.Plans) == 0:
 		return "Allowed: no Terraform project is affected"
+	case len(denied) == 0 && p.applied():
+		return "Applied: " + doneWords(p.total())
 	case len(p.Plans) == 1:
 		return planTitle(p.Plans[0])
 	case len(denied) == 0:
@@ -174,7 +198,7 @@ func (p *page) overview(pull Pull) {
 	}
 	for _, pl := range plans {
 		if pl.State.Done() && pl.State != change.RunCancelled && pl.State != change.RunSuperseded {
-			p.project(pl, len(plans) > 1)
+			p.project(pl, len(plans) > 1, pull.consumed(pl))
 		}
 	}
 }
@@ -214,8 +238,9 @@ func projectRow(p Plan) string {
 	return fmt.Sprintf("| %s | %s | %s | %s |\n", mark, codeCell(p.Project.Name), link(word, p.DetailsURL), plan)
 }
 
-// project is what a reviewer has to know of one project.
-func (p *page) project(pl Plan, named bool) {
+// project is what a reviewer has to know of one project; what its plan still needs is moot once it
+// is consumed.
+func (p *page) project(pl Plan, named, consumed bool) {
 	inner := page{limit: min(projectBudget, p.room()-2)}
 	where := elsewhere(pl.DetailsURL)
 	if named {
@@ -225,7 +250,9 @@ func (p *page) project(pl Plan, named bool) {
 	inner.list("#### Destroys, replaces and forgets", dangerItems(pl.Summary), dangerBudget, "such changes", where)
 	inner.fault(pl.Fault, pl.Excerpt, projectBudget/4)
 	inner.findings(pl.Findings, newSource(pl.Pull, pl.HeadSHA), projectBudget/2, where)
-	inner.requirements(pl)
+	if !consumed && !(named && pl.settledEmpty()) {
+		inner.requirements(pl)
+	}
 	if inner.Len() > head {
 		p.block(inner.String())
 	}

@@ -156,7 +156,7 @@ func (p *page) requirements(pl Plan) {
 	if pl.Fault != nil {
 		return
 	}
-	if pl.Summary.Counts.Empty() && pl.allowed() {
+	if pl.settledEmpty() {
 		p.block("Nothing has to be applied.")
 		return
 	}

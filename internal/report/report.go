@@ -105,9 +105,10 @@ type Pull struct {
 	DetailsURL string
 }
 
-// allowed reports whether the plan was made, judged and passed. Everything else is not a pass.
+// allowed reports whether the plan was made, judged by policies that are named, and passed.
+// Everything else is not a pass.
 func (p Plan) allowed() bool {
-	return p.State == change.RunPassed && p.Fault == nil && len(blocking(p.Findings)) == 0
+	return p.State == change.RunPassed && p.Fault == nil && p.PolicyDigest != "" && len(blocking(p.Findings)) == 0
 }
 
 // ready reports whether the plan may be applied now and does something.
@@ -119,6 +120,9 @@ func (p Plan) ready() bool {
 	}
 	return p.allowed() && !p.Summary.Counts.Empty()
 }
+
+// settledEmpty reports whether the plan is allowed and has nothing to apply.
+func (p Plan) settledEmpty() bool { return p.allowed() && p.Summary.Counts.Empty() }
 
 func blocking(fs []change.Finding) []change.Finding {
 	var out []change.Finding
