@@ -71,9 +71,18 @@ test-go: go ## Run the Go tests only
 checks: tests-of-policies tests-of-infrastructure linters
 
 .PHONY: tests-of-policies
-tests-of-policies: tools
+tests-of-policies: opa-fmt opa-check opa-test
+
+.PHONY: opa-fmt
+opa-fmt: tools
 	@$(stage) 'opa fmt' .tools/bin/opa fmt --fail --diff policies
+
+.PHONY: opa-check
+opa-check: tools
 	@$(stage) 'opa check' .tools/bin/opa check --strict policies
+
+.PHONY: opa-test
+opa-test: tools
 	@$(stage) 'opa test' .tools/bin/opa test --fail-on-empty policies
 
 .PHONY: tests-of-infrastructure
@@ -97,33 +106,41 @@ tflint: tools
 
 .PHONY: terraform-docs
 terraform-docs: tools
-	@$(stage) 'terraform-docs' tools/module-docs --output-check
+	@$(stage) 'terraform-docs' .tools/bin/terraform-docs --output-check -c infrastructure/.terraform-docs.yml infrastructure
 
 .PHONY: linters
-linters: gofmt vet staticcheck vulnerabilities
+linters: gofmt scripts vet staticcheck vulnerabilities
 
 .PHONY: gofmt
 gofmt:
 	@$(stage) 'gofmt' sh -c 'found=$$(gofmt -l $(sources)) && echo "$$found" && test -z "$$found"'
 
-# After the tools, since two builds at once would compile the same packages twice.
+.PHONY: scripts
+scripts: tools
+	@$(stage) 'test the scripts' $(GO) test -C tools .
+
+# One build after the other: two at once would compile the same packages twice.
+.PHONY: compile
+compile: tools
+	@$(stage) 'compile' $(GO) build ./...
+
 .PHONY: vet
-vet: tools
+vet: compile
 	@$(stage) 'go vet' $(GO) vet ./...
 
 .PHONY: staticcheck
-staticcheck: tools vet
+staticcheck: compile
 	@$(stage) 'staticcheck' .tools/bin/staticcheck ./...
 
 .PHONY: vulnerabilities
-vulnerabilities: tools vet
+vulnerabilities: compile
 	@$(stage) 'govulncheck' tools/vulnerabilities
 
 # --- Keeping up to date ---
 
 .PHONY: docs
 docs: go tools ## Rewrite the generated parts of the Terraform modules' READMEs
-	@$(stage) 'terraform-docs' tools/module-docs
+	@$(stage) 'terraform-docs' .tools/bin/terraform-docs -c infrastructure/.terraform-docs.yml infrastructure
 
 .PHONY: clean
 clean: ## Remove everything that these commands have made
