@@ -20,6 +20,7 @@ import datetime
 import io
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -163,6 +164,13 @@ IDENTIFYING = (
     "ResourceARN", "ResourceArn", "resourceArn", "GroupName", "ServiceName", "DomainName", "Name", "name",
 )
 UNIMPORTANT = ("Action", "Version", "ClientToken", "ClientRequestToken", "CreatorRequestId", "DryRun")
+REST_ACTIONS = (
+    ("s3", "PUT", r"[^/]+/?", "CreateBucket"),
+    ("s3", "PUT", r"[^/]+/.+", "PutObject"),
+    ("s3", "DELETE", r"[^/]+/.+", "DeleteObject"),
+    ("route53", "POST", r"[^/]+/hostedzone/?", "CreateHostedZone"),
+    ("route53", "POST", r"[^/]+/hostedzone/[^/]+/rrset/?", "ChangeResourceRecordSets"),
+)
 
 
 class Record:
@@ -197,15 +205,16 @@ def describe_call(environ):
 
 
 def describe_rest_call(service, environ):
-    """S3 and Route 53 have no action but method and path."""
+    """S3 and Route 53 name no action: the SDK of Terraform adds one to the query, others leave it to the path."""
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].lstrip("/")
     if method in ("GET", "HEAD", "OPTIONS"):
         return None
-    action = f"{method} {environ.get('QUERY_STRING', '').partition('&')[0]}".strip()
-    if service == "s3" and method in ("PUT", "DELETE") and not environ.get("QUERY_STRING", "").startswith(("acl", "policy")):
-        action = method.capitalize() + ("Object" if "/" in path else "Bucket")
-    elif service == "route53" and path.rstrip("/").endswith("rrset"):
-        action = "ChangeResourceRecordSets"
+    named = urllib.parse.parse_qs(environ.get("QUERY_STRING", "")).get("x-id")
+    if named:
+        action = named[0]
+    else:
+        action = next((name for of, by, shape, name in REST_ACTIONS
+                       if (of, by) == (service, method) and re.fullmatch(shape, path)), method)
     return {"service": service, "action": action, "resource": path}
 
 

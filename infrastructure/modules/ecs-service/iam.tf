@@ -2,10 +2,13 @@
 # service's own code works. Neither can do the other's part.
 
 locals {
+  # Spelt out rather than taken from the log group, so that a plan shows the whole policy.
+  log_group_name = "/ecs/${local.full_name}"
+  log_group_arn  = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.log_group_name}"
+
   # A service's configuration and secrets. Their values are put there by people, never by
   # Terraform, so that they are in no state and no plan.
   parameter_path = "/payment/${var.environment_suffix}/${var.name}"
-
   parameters_arn = "arn:${local.partition}:ssm:${local.region}:${local.account_id}:parameter${local.parameter_path}"
 
   repository     = regex("^(?P<account>[0-9]+)\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<name>[^:@]+)[:@]", var.image)
@@ -56,7 +59,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "WriteLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.this.arn}:*"]
+    resources = ["${local.log_group_arn}:*"]
   }
 }
 

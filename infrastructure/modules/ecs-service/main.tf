@@ -52,7 +52,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/ecs/${local.full_name}"
+  name              = local.log_group_name
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
@@ -66,6 +66,9 @@ resource "aws_ecs_task_definition" "this" {
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
   container_definitions    = jsonencode([local.container])
+
+  # Earlier revisions stay: a deployment that fails is rolled back to one.
+  skip_destroy = true
 }
 
 resource "aws_ecs_service" "this" {

@@ -4,8 +4,14 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
+locals {
+  # Spelt out rather than taken from the log group, so that a plan shows the whole policy.
+  flow_log_group_name = "/vpc/payment-vpc-${var.environment_suffix}"
+  flow_log_group_arn  = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:log-group:${local.flow_log_group_name}"
+}
+
 resource "aws_cloudwatch_log_group" "flow" {
-  name              = "/vpc/payment-vpc-${var.environment_suffix}"
+  name              = local.flow_log_group_name
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
 }
@@ -31,7 +37,7 @@ data "aws_iam_policy_document" "flow_log" {
   statement {
     sid       = "WriteFlowLog"
     actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.flow.arn}:*"]
+    resources = ["${local.flow_log_group_arn}:*"]
   }
 }
 
