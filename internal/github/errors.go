@@ -73,8 +73,12 @@ func (o operation) explain(err error) error {
 
 func (o operation) refusal(err error) (kind error, f *fault.Error) {
 	var s *statusError
-	if !errors.As(err, &s) || s.Status >= 500 {
-		return ErrUnavailable, fault.New("GitHub could not be reached to "+o.action+".", "",
+	switch {
+	case errors.Is(err, ErrIncomplete):
+		return ErrIncomplete, fault.New("GitHub's list is not complete: Tollgate could not "+o.action+".",
+			"Nothing is decided on a part of the facts.", "Try again in a moment.")
+	case !errors.As(err, &s) || s.Status >= 500:
+		return ErrUnavailable, fault.New("GitHub gave no usable answer: Tollgate could not "+o.action+".", "",
 			"Tollgate tries again by itself; if it lasts, see https://www.githubstatus.com or the Enterprise Server's state.")
 	}
 	if s.Token && s.Status != 401 {
