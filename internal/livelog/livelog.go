@@ -96,14 +96,14 @@ func Tail(path string, limit int64) (tail []byte, offset int64, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("size of log: %w", err)
 	}
-	offset = max(0, info.Size()-limit)
-	tail, err = io.ReadAll(io.NewSectionReader(f, offset, info.Size()-offset))
+	before := info.Size() - limit - 1 // one byte more, to see whether a line ends just before
+	tail, err = io.ReadAll(io.NewSectionReader(f, max(0, before), info.Size()-max(0, before)))
 	if err != nil {
 		return nil, 0, fmt.Errorf("read log: %w", err)
 	}
-	if offset > 0 {
-		cut := bytes.IndexByte(tail, '\n') + 1
-		tail, offset = tail[cut:], offset+int64(cut)
+	if before < 0 {
+		return tail, 0, nil
 	}
-	return tail, offset, nil
+	cut := max(bytes.IndexByte(tail, '\n'), 0) + 1
+	return tail[cut:], before + int64(cut), nil
 }

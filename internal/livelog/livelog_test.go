@@ -152,13 +152,19 @@ func TestTail(t *testing.T) {
 		{19, "first\nsecond\nthird\n", 0},
 		{18, "second\nthird\n", 6},
 		{7, "third\n", 13},
-		{6, "", 19},
+		{6, "third\n", 13},
+		{5, "", 19},
 		{0, "", 19},
 	} {
 		got, offset, err := livelog.Tail(p, tc.limit)
 		if err != nil || string(got) != tc.want || offset != tc.offset {
 			t.Errorf("Tail of %d bytes: %q at %d, %v; want %q at %d", tc.limit, got, offset, err, tc.want, tc.offset)
 		}
+	}
+	long := path(t)
+	write(t, create(t, long), "one line without an end")
+	if got, offset, err := livelog.Tail(long, 3); err != nil || string(got) != "end" || offset != 20 {
+		t.Errorf("of a single line: %q at %d, %v", got, offset, err)
 	}
 	if got, _, err := livelog.Tail(path(t), 10); err != nil || len(got) != 0 {
 		t.Errorf("of a missing log: %q, %v", got, err)
