@@ -39,7 +39,10 @@ func violations(packages []source) []string {
 			faults = append(faults, p.path+": no package comment: say in one sentence what it is for")
 		}
 		for _, f := range p.files {
-			if slices.Contains(strangers, p.path) || !f.test {
+			if stranger := strangerOf(p.path); stranger != "" {
+				faults = append(faults, strangeFaults(stranger, f)...)
+			}
+			if !f.test {
 				faults = append(faults, inwardFaults(p.path, place, f)...)
 			}
 			if f.test {
@@ -64,11 +67,32 @@ func inwardFaults(self string, place room, f file) []string {
 		if !ours || target == self {
 			continue
 		}
-		switch other := rooms[target]; {
-		case slices.Contains(strangers, self):
-			faults = append(faults, fmt.Sprintf("%s: imports %s, but this package must import nothing of ours", f.name, target))
-		case other.ring >= place.ring && !slices.Contains(place.may, target):
+		if rooms[target].ring >= place.ring && !slices.Contains(place.may, target) {
 			faults = append(faults, fmt.Sprintf("%s: imports %s, which is not in a lower ring", f.name, target))
+		}
+	}
+	return faults
+}
+
+// strangerOf returns the stranger in whose folder the package lies, or nothing.
+func strangerOf(self string) string {
+	for _, s := range strangers {
+		if within(self, s) {
+			return s
+		}
+	}
+	return ""
+}
+
+func within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, folder+"/")
+}
+
+func strangeFaults(stranger string, f file) []string {
+	var faults []string
+	for _, imported := range f.imports() {
+		if target, ours := strings.CutPrefix(imported, module); ours && !within(target, stranger) {
+			faults = append(faults, fmt.Sprintf("%s: imports %s, but %s must import nothing of ours", f.name, target, stranger))
 		}
 	}
 	return faults
@@ -80,7 +104,7 @@ func shippedFaults(self string, f file) []string {
 	for _, imported := range f.imports() {
 		for _, library := range slices.Sorted(maps.Keys(owners)) {
 			may := owners[library]
-			if (imported == library || strings.HasPrefix(imported, library+"/")) && !slices.Contains(may, self) {
+			if within(imported, library) && !slices.Contains(may, self) {
 				faults = append(faults, fmt.Sprintf("%s: imports %s, which %s", f.name, imported, reserved(may)))
 			}
 		}
@@ -111,7 +135,8 @@ func testFaults(f file) []string {
 			faults = append(faults, fmt.Sprintf("%s: %s: a test that lacks something fails and says what", f.name, name))
 		}
 	}
-	if f.uses("time", "Sleep") {
+	// In a bubble of synctest, time is not waited for.
+	if f.uses("time", "Sleep") && !slices.Contains(f.imports(), "testing/synctest") {
 		faults = append(faults, f.name+": time.Sleep in a test: wait for the event instead")
 	}
 	return faults
@@ -149,7 +174,14 @@ func TestViolations(t *testing.T) {
 				"internal/ghsim/a.go":      "// Package ghsim is.\npackage ghsim\n",
 				"internal/ghsim/a_test.go": "package ghsim_test\nimport _ \"" + module + "internal/fault\"\n",
 			},
-			want: []string{"internal/ghsim/a_test.go: imports internal/fault, but this package must import nothing of ours"},
+			want: []string{"internal/ghsim/a_test.go: imports internal/fault, but internal/ghsim must import nothing of ours"},
+		},
+		"the witness imports from its own folder": {
+			files: map[string]string{
+				"internal/ghsim/a.go":          "// Package ghsim is.\npackage ghsim\n",
+				"internal/ghsim/a_test.go":     "package ghsim_test\nimport _ \"" + module + "internal/ghsim/contract\"\n",
+				"internal/ghsim/contract/a.go": "// Package contract is.\npackage contract\nimport _ \"" + module + "internal/ghsim\"\n",
+			},
 		},
 		"the owner imports its library": {
 			files: map[string]string{"internal/github/a.go": "// Package github is.\npackage github\nimport _ \"github.com/google/go-github/v60/github\"\n"},
@@ -186,6 +218,25 @@ func TestViolations(t *testing.T) {
 				"internal/gate/a_test.go": "package gate\nimport \"testing\"\nfunc TestX(t *testing.T) { t.Skip() }\n",
 			},
 			want: []string{"internal/gate/a_test.go: Skip: a test that lacks something fails and says what"},
+		},
+		"a test that sleeps": {
+			files: map[string]string{
+				"internal/gate/a.go":      "// Package gate is.\npackage gate\n",
+				"internal/gate/a_test.go": "package gate\nimport \"time\"\nfunc wait() { time.Sleep(1) }\n",
+			},
+			want: []string{"internal/gate/a_test.go: time.Sleep in a test: wait for the event instead"},
+		},
+		"a test that sleeps in a bubble": {
+			files: map[string]string{
+				"internal/gate/a.go":      "// Package gate is.\npackage gate\n",
+				"internal/gate/a_test.go": "package gate\nimport (\n\"testing/synctest\"\n\"time\"\n)\nfunc wait() { synctest.Wait(); time.Sleep(1) }\n",
+			},
+		},
+		"a program that is only run by hand": {
+			files: map[string]string{
+				"internal/gate/a.go":   "// Package gate is.\npackage gate\n",
+				"internal/gate/gen.go": "//go:build ignore\n\npackage main\nimport _ \"flag\"\n",
+			},
 		},
 		"other modules and test data don't count": {
 			files: map[string]string{"tools/go.mod": "module x\n", "tools/a.go": "package tools\n", "internal/fault/testdata/a.go": "package x\n"},

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -11,8 +12,8 @@ import (
 	"strings"
 )
 
-// A source is one package as its files tell it, without a build: files behind build constraints
-// count as well.
+// A source is one package as its files tell it, without a build: files for other systems count as
+// well, but not programs that are only run by hand.
 type source struct {
 	path  string // relative to the module
 	files []file
@@ -37,7 +38,7 @@ func load(root fs.FS) ([]source, error) {
 			return nil
 		}
 		text, err := fs.ReadFile(root, name)
-		if err != nil {
+		if err != nil || bytes.HasPrefix(text, []byte("//go:build ignore\n")) {
 			return err
 		}
 		syntax, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ParseComments|parser.SkipObjectResolution)
