@@ -98,12 +98,12 @@ func annotationMessage(fs []change.Finding) string {
 // maxListed is how many resources one annotation names.
 const maxListed = 50
 
-func instances(g group) string {
+func instances(g Group) string {
 	s := oneLine(g.Message, maxProse) + "\n"
-	for _, a := range g.addresses[:min(len(g.addresses), maxListed)] {
+	for _, a := range g.Addresses[:min(len(g.Addresses), maxListed)] {
 		s += "• " + oneLine(a, maxInline) + "\n"
 	}
-	if more := len(g.addresses) - maxListed; more > 0 {
+	if more := len(g.Addresses) - maxListed; more > 0 {
 		s += fmt.Sprintf("• and %d more\n", more)
 	}
 	return s

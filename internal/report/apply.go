@@ -9,7 +9,7 @@ import (
 // ApplyCheck renders the check of one apply.
 func ApplyCheck(a Apply) change.Check {
 	e := a.Execution
-	c := newCheck(ApplyPrefix+e.Project.Name, a.HeadSHA, a.ExternalID, a.DetailsURL, applyTitle(a), applyStatus(e.State))
+	c := newCheck(ApplyPrefix+e.Project.Name, a.HeadSHA, a.ExternalID, a.DetailsURL, a.Title(), a.status())
 	c.Summary = applySummary(a)
 	c.Text = applyTail(a.Tail, MaxText-2)
 	if e.State == change.ExecFailedClean || e.State == change.ExecFailedPartial {
@@ -18,8 +18,8 @@ func ApplyCheck(a Apply) change.Check {
 	return c
 }
 
-func applyStatus(s change.ExecutionState) status {
-	switch s {
+func (a Apply) status() status {
+	switch a.Execution.State {
 	case change.ExecPlanned, change.ExecAuthorised, change.ExecClaimed:
 		return queued
 	case change.ExecRunning:
@@ -32,7 +32,8 @@ func applyStatus(s change.ExecutionState) status {
 	return failure
 }
 
-func applyTitle(a Apply) string {
+// Title says how the apply stands, in plain text of our own.
+func (a Apply) Title() string {
 	switch a.Execution.State {
 	case change.ExecPlanned, change.ExecAuthorised, change.ExecClaimed:
 		return "Waiting to be applied"

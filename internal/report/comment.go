@@ -12,13 +12,13 @@ const Marker = "<!-- tollgate:summary -->"
 func Comment(p Pull) string {
 	foot := commentFoot(p)
 	out := page{limit: MaxComment - len(foot)}
-	out.block(Marker + "\n### " + gateMark(p) + " " + prose(oneLine(gateTitle(p), MaxTitle)))
+	out.block(Marker + "\n### " + gateMark(p) + " " + prose(oneLine(p.Title(), MaxTitle)))
 	out.overview(p)
 	return out.String() + foot
 }
 
 func gateMark(p Pull) string {
-	switch gateStatus(p) {
+	switch p.status() {
 	case queued, inProgress:
 		return "⏳"
 	case success:

@@ -10,34 +10,55 @@ import (
 	"github.com/tollgate/tollgate/internal/change"
 )
 
-// group is one statement of one rule at one place, with every resource that it holds for: a rule
+// Group is one statement of one rule at one place, with every resource that it holds for: a rule
 // broken by a module with for_each is one thing to mend, however many instances there are.
-type group struct {
+type Group struct {
 	change.Finding
-	addresses []string
+	Addresses []string
 }
 
-// section is what a reader has to tell apart.
-type section struct {
+// Section is the findings that a reader has to tell apart from others.
+type Section struct {
+	Mark    string
+	Heading string // with the number of findings
+	Folded  bool   // not what the reader has to mend
+	Groups  []Group
+}
+
+type kind struct {
 	mark, title string
 	after       string // follows the count
 	folded      bool
 	keep        func(change.Finding) bool
 }
 
-var sections = []section{
-	{"❌", "Denied", "", false, func(f change.Finding) bool { return f.Blocks() && f.Verdict == change.Fail }},
-	{"❔", "Undetermined", ", known only after the apply and so not a pass", false,
-		func(f change.Finding) bool { return f.Blocks() && f.Verdict != change.Fail }},
+var kinds = []kind{
+	{"❌", "Denied", "", false, isDenied},
+	{"❔", "Undetermined", ", known only after the apply and so not a pass", false, isUndetermined},
 	{"⚠️", "Warnings", "", false, func(f change.Finding) bool { return warns(f) && !f.NoOp }},
 	{"⚠️", "Warnings", " in resources that this change does not touch", true,
 		func(f change.Finding) bool { return warns(f) && f.NoOp }},
 	{"➖", "Waived", "", true, func(f change.Finding) bool { return f.Verdict == change.Waived }},
 }
 
-func (s section) heading(n int) string {
-	return fmt.Sprintf("%s %s: %s%s", s.mark, s.title, plural(n, "finding"), s.after)
+// Sections sorts findings into what denies, what is undetermined, warnings and waivers, each by
+// policy and place. Passes are left out.
+func Sections(fs []change.Finding) []Section {
+	var out []Section
+	for _, k := range kinds {
+		if mine := keepFindings(fs, k.keep); len(mine) > 0 {
+			heading := fmt.Sprintf("%s: %s%s", k.title, plural(len(mine), "finding"), k.after)
+			out = append(out, Section{k.mark, heading, k.folded, grouped(mine)})
+		}
+	}
+	return out
 }
+
+func isDenied(f change.Finding) bool { return f.Blocks() && f.Verdict == change.Fail }
+
+// isUndetermined takes every verdict that blocks and is not a failure: one that nobody knows is
+// not a pass either.
+func isUndetermined(f change.Finding) bool { return f.Blocks() && f.Verdict != change.Fail }
 
 func warns(f change.Finding) bool {
 	return f.Severity == change.Warn && (f.Verdict == change.Fail || f.Verdict == change.Undetermined)
@@ -65,7 +86,7 @@ func sorted(fs []change.Finding) []change.Finding {
 }
 
 // grouped merges findings that say the same of several resources.
-func grouped(fs []change.Finding) []group {
+func grouped(fs []change.Finding) []Group {
 	type key struct {
 		policy, rule, message, file, fix string
 		line                             int
@@ -73,7 +94,7 @@ func grouped(fs []change.Finding) []group {
 		severity                         change.Severity
 		noop                             bool
 	}
-	var out []group
+	var out []Group
 	at := map[key]int{}
 	for _, f := range sorted(fs) {
 		k := key{f.Policy, f.Rule, f.Message, f.File, f.Remediation, f.Line, f.Verdict, f.Severity, f.NoOp}
@@ -81,10 +102,10 @@ func grouped(fs []change.Finding) []group {
 		if !ok {
 			i = len(out)
 			at[k] = i
-			out = append(out, group{Finding: f})
+			out = append(out, Group{Finding: f})
 		}
-		if f.Address != "" && !slices.Contains(out[i].addresses, f.Address) {
-			out[i].addresses = append(out[i].addresses, f.Address)
+		if f.Address != "" && !slices.Contains(out[i].Addresses, f.Address) {
+			out[i].Addresses = append(out[i].Addresses, f.Address)
 		}
 	}
 	return out
@@ -94,7 +115,7 @@ func grouped(fs []change.Finding) []group {
 const maxInstances = 10
 
 // item renders a group as a list item.
-func (g group) item(src source) string {
+func (g Group) item(src source) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "- **%s**", prose(g.Message))
 	if g.NoOp && g.Blocks() {
@@ -106,8 +127,8 @@ func (g group) item(src source) string {
 			b.WriteString("  " + s + "  \n")
 		}
 	}
-	line(join(" · ", code(g.ruleName()), src.link(g.Finding)))
-	line(names(g.addresses, maxInstances))
+	line(join(" · ", code(g.RuleName()), src.link(g.Finding)))
+	line(names(g.Addresses, maxInstances))
 	if g.Remediation != "" && g.Verdict != change.Waived {
 		line("Fix: " + prose(g.Remediation))
 	}
@@ -117,7 +138,8 @@ func (g group) item(src source) string {
 	return b.String()
 }
 
-func (g group) ruleName() string { return ruleName(g.Finding) }
+// RuleName is "policy/rule".
+func (g Group) RuleName() string { return ruleName(g.Finding) }
 
 func ruleName(f change.Finding) string { return join("/", f.Policy, f.Rule) }
 
@@ -162,27 +184,18 @@ func (s source) link(f change.Finding) string {
 // findings renders every section of the findings, each within what is left of budget.
 func (p *page) findings(fs []change.Finding, src source, budget int, where string) {
 	end := p.Len() + min(budget, p.room())
-	for _, s := range sections {
-		mine := keepFindings(fs, s.keep)
-		if len(mine) == 0 {
+	for _, s := range Sections(fs) {
+		var items []string
+		for _, g := range s.Groups {
+			items = append(items, g.item(src))
+		}
+		heading := s.Mark + " " + s.Heading
+		if s.Folded {
+			p.folded(heading, items, end-p.Len(), "groups", where)
 			continue
 		}
-		items := groupItems(mine, src)
-		if s.folded {
-			p.folded(s.heading(len(mine)), items, end-p.Len(), "groups", where)
-			continue
-		}
-		p.list("#### "+s.heading(len(mine)), items, end-p.Len(), "groups", where)
+		p.list("#### "+heading, items, end-p.Len(), "groups", where)
 	}
-}
-
-// groupItems renders each group as a list item.
-func groupItems(fs []change.Finding, src source) []string {
-	var items []string
-	for _, g := range grouped(fs) {
-		items = append(items, g.item(src))
-	}
-	return items
 }
 
 // folded is list inside a fold.

@@ -13,7 +13,7 @@ import (
 // affected project has been judged and is allowed, and when none is affected. It is never neutral:
 // GitHub lets a neutral check pass.
 func GateCheck(p Pull) change.Check {
-	c := newCheck(GateName, p.Pull.HeadSHA, p.ExternalID, p.DetailsURL, gateTitle(p), gateStatus(p))
+	c := newCheck(GateName, p.Pull.HeadSHA, p.ExternalID, p.DetailsURL, p.Title(), p.status())
 	foot := gateFoot(p)
 	out := page{limit: MaxSummary - len(foot)}
 	out.overview(p)
@@ -27,7 +27,7 @@ func GateCheck(p Pull) change.Check {
 	return c
 }
 
-func gateStatus(p Pull) status {
+func (p Pull) status() status {
 	switch {
 	case p.Fault != nil && p.Stop == StopNone:
 		return failure
@@ -46,7 +46,7 @@ func gateStatus(p Pull) status {
 }
 
 // settled reports whether the check is completed.
-func (p Pull) settled() bool { return gateStatus(p).conclusion != "" }
+func (p Pull) settled() bool { return p.status().conclusion != "" }
 
 // unknown reports whether an apply waits for a person to find out how it ended.
 func (p Pull) unknown() bool {
@@ -95,10 +95,11 @@ func (p Pull) ready() bool {
 			return false
 		}
 	}
-	return some && len(p.Applies) == 0 && gateStatus(p) == success
+	return some && len(p.Applies) == 0 && p.status() == success
 }
 
-func gateTitle(p Pull) string {
+// Title says how the pull request stands, in plain text that may quote the fault.
+func (p Pull) Title() string {
 	switch denied := p.denied(); {
 	case p.Stop != StopNone || p.Fault != nil:
 		return p.stopped().What
@@ -119,7 +120,7 @@ func gateTitle(p Pull) string {
 	case len(denied) == 0 && p.applied():
 		return "Applied: " + doneWords(p.total())
 	case len(p.Plans) == 1:
-		return planTitle(p.Plans[0])
+		return p.Plans[0].Title()
 	case len(denied) == 0:
 		return fmt.Sprintf("Allowed: %s, %s", plural(len(p.Plans), "project"), countWords(p.total(), ""))
 	default:
@@ -268,7 +269,7 @@ func (p *page) applies(list []Apply) {
 
 func applyItem(a Apply) string {
 	mark := "❌"
-	switch applyStatus(a.Execution.State) {
+	switch a.status() {
 	case queued, inProgress:
 		mark = "⏳"
 	case success:
@@ -276,7 +277,7 @@ func applyItem(a Apply) string {
 	case actionRequired:
 		mark = "❗"
 	}
-	s := "- " + mark + " " + code(a.Execution.Project.Name) + ": " + link(applyTitle(a), a.DetailsURL)
+	s := "- " + mark + " " + code(a.Execution.Project.Name) + ": " + link(a.Title(), a.DetailsURL)
 	if a.Execution.Actor.Login != "" {
 		s += ", by " + code(a.Execution.Actor.Login)
 	}

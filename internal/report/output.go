@@ -120,7 +120,7 @@ func planned(p CheckedPlan) string {
 func textPlan(b *strings.Builder, fs []change.Finding, paint painter) {
 	file := "\x00"
 	gs := grouped(fs)
-	slices.SortStableFunc(gs, func(a, b group) int {
+	slices.SortStableFunc(gs, func(a, b Group) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	for _, g := range gs {
@@ -136,7 +136,7 @@ func textPlan(b *strings.Builder, fs []change.Finding, paint painter) {
 	}
 }
 
-func textGroup(b *strings.Builder, g group, paint painter) {
+func textGroup(b *strings.Builder, g Group, paint painter) {
 	line := ""
 	if g.Line > 0 {
 		line = fmt.Sprint(g.Line)
@@ -145,8 +145,8 @@ func textGroup(b *strings.Builder, g group, paint painter) {
 	fmt.Fprintf(b, "  %5s  %s %s\n", line, paint.paint(color, fmt.Sprintf("%-12s", word)), terminal(g.Message))
 	const indent = "                      "
 	row := func(s string) { fmt.Fprintf(b, "%s%s\n", indent, s) }
-	row(paint.paint("2", terminal(g.ruleName())))
-	for _, a := range g.addresses {
+	row(paint.paint("2", terminal(g.RuleName())))
+	for _, a := range g.Addresses {
 		row(terminal(a))
 	}
 	if g.NoOp {

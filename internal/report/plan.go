@@ -18,7 +18,7 @@ const (
 
 // PlanCheck renders the check of one project's plan.
 func PlanCheck(p Plan) change.Check {
-	c := newCheck(PlanPrefix+p.Project.Name, p.HeadSHA, p.ExternalID, p.DetailsURL, planTitle(p), planStatus(p))
+	c := newCheck(PlanPrefix+p.Project.Name, p.HeadSHA, p.ExternalID, p.DetailsURL, p.Title(), p.status())
 	if !p.State.Done() {
 		c.Summary = planSummary(p, "")
 		return c
@@ -38,7 +38,7 @@ func PlanCheck(p Plan) change.Check {
 	return c
 }
 
-func planStatus(p Plan) status {
+func (p Plan) status() status {
 	switch {
 	case p.State == change.RunQueued:
 		return queued
@@ -52,8 +52,8 @@ func planStatus(p Plan) status {
 	return failure
 }
 
-// planTitle is the verdict first, then the counts.
-func planTitle(p Plan) string {
+// Title is the verdict first, then the counts, in plain text that may quote the fault.
+func (p Plan) Title() string {
 	counts := countWords(p.Summary.Counts, "")
 	switch {
 	case p.State == change.RunQueued:
@@ -74,8 +74,8 @@ func planTitle(p Plan) string {
 
 // verdict says in our own words why a judged plan is not allowed.
 func verdict(p Plan) string {
-	deny := keepFindings(p.Findings, sections[0].keep)
-	unknown := keepFindings(p.Findings, sections[1].keep)
+	deny := keepFindings(p.Findings, isDenied)
+	unknown := keepFindings(p.Findings, isUndetermined)
 	switch {
 	case len(deny) > 0 && len(unknown) > 0:
 		return fmt.Sprintf("Denied by %s, %d undetermined", plural(len(deny), "finding"), len(unknown))

@@ -147,6 +147,23 @@ var (
 	actionRequired = status{"completed", "action_required"}
 )
 
+// outcome is the conclusion, or the status of what has not ended.
+func (s status) outcome() string {
+	if s.conclusion != "" {
+		return s.conclusion
+	}
+	return s.status
+}
+
+// Outcome is the conclusion of the plan's check, or its status while there is none.
+func (p Plan) Outcome() string { return p.status().outcome() }
+
+// Outcome is the conclusion of the apply's check, or its status while there is none.
+func (a Apply) Outcome() string { return a.status().outcome() }
+
+// Outcome is the conclusion of the gate's check, or its status while there is none.
+func (p Pull) Outcome() string { return p.status().outcome() }
+
 func newCheck(name, sha, externalID, details, title string, s status) change.Check {
 	return change.Check{
 		Name:       oneLine(name, MaxTitle),

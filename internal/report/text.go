@@ -12,19 +12,24 @@ const maxLine = 8_192
 // planText renders Terraform's text of a plan folded and coloured, in at most limit bytes. What
 // does not fit is cut at a line end, and the last line says how much is missing and where it is.
 func planText(text string, limit int, where string) string {
-	text = strings.Trim(Clean(text), "\n")
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return ""
 	}
-	lines := coloured(strings.Split(text, "\n"))
-	for i, l := range lines {
-		if len(l) > maxLine {
-			lines[i] = clip(l, maxLine) + fmt.Sprintf(" … (%d more bytes in this line)", len(l)-len(clip(l, maxLine)))
-		}
+	var lines []string
+	for _, l := range Lines(text) {
+		lines = append(lines, cutLine(l.diff()))
 	}
 	frame := len(foldedLines(nil, len(lines), where)) + len(strconv.Itoa(len(lines)))
 	shown := cutLines(lines, limit-frame)
 	return foldedLines(lines[:shown], len(lines), where)
+}
+
+func cutLine(l string) string {
+	if len(l) <= maxLine {
+		return l
+	}
+	head := clip(l, maxLine)
+	return fmt.Sprintf("%s … (%d more bytes in this line)", head, len(l)-len(head))
 }
 
 // cutLines returns how many of the lines fit into budget bytes, the growth of the fence included.
@@ -49,37 +54,48 @@ func foldedLines(lines []string, total int, where string) string {
 	return details(title, fence("diff", strings.Join(lines, "\n"))+note)
 }
 
-// coloured moves Terraform's change markers to the first column, where GitHub colours them.
-// Inside a heredoc only a marker at the exact column counts: any other is the value's own text,
-// such as a list in YAML, and must not look like a change.
-func coloured(lines []string) []string {
-	out := make([]string, len(lines))
+// Line is one line of Terraform's text.
+type Line struct {
+	Text   string
+	Marker byte // '+', '-' or '~' if Terraform marks the line as a change, else 0
+	indent int
+}
+
+// Lines splits Terraform's text, cleaned, and finds the change markers. Inside a heredoc only a
+// marker at the exact column counts: any other is the value's own text, such as a list in YAML, and
+// must not look like a change.
+func Lines(text string) []Line {
+	split := strings.Split(strings.Trim(Clean(text), "\n"), "\n")
+	out := make([]Line, len(split))
 	column := -1 // of the markers inside the heredoc, or -1
-	for i, l := range lines {
-		indent := len(l) - len(strings.TrimLeft(l, " "))
-		rest := l[indent:]
-		marker, _, spaced := strings.Cut(rest, " ")
-		isMarker := spaced && (marker == "+" || marker == "-" || marker == "~")
-		out[i] = l
-		switch {
-		case column >= 0 && indent == column-2 && strings.HasPrefix(rest, "EOT"):
+	for i, l := range split {
+		rest := strings.TrimLeft(l, " ")
+		indent := len(l) - len(rest)
+		marked := len(rest) > 1 && rest[1] == ' ' && strings.IndexByte("+-~", rest[0]) >= 0
+		out[i] = Line{Text: l, indent: indent}
+		if column >= 0 && indent == column-2 && strings.HasPrefix(rest, "EOT") {
 			column = -1
-		case isMarker && (column < 0 || indent == column):
-			out[i] = hoist(marker, l[:indent], l[indent+1:])
+		} else if marked && (column < 0 || indent == column) {
+			out[i].Marker = rest[0]
 		}
 		if column < 0 && strings.HasSuffix(l, "<<-EOT") {
-			column = indent + 4
-			if !isMarker {
-				column -= 2
+			column = indent + 2
+			if marked {
+				column += 2
 			}
 		}
 	}
 	return out
 }
 
-func hoist(marker, indent, rest string) string {
-	if marker == "~" {
-		marker = "!" // what GitHub's diff grammar calls a changed line
+// diff is the line with its marker in the first column, where GitHub colours it.
+func (l Line) diff() string {
+	marker := l.Marker
+	switch marker {
+	case 0:
+		return l.Text
+	case '~':
+		marker = '!' // what GitHub's diff grammar calls a changed line
 	}
-	return marker + indent + rest
+	return string(marker) + l.Text[:l.indent] + l.Text[l.indent+1:]
 }
