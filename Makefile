@@ -18,7 +18,7 @@ export USER_CLI_CONFIG ?= $(TF_CLI_CONFIG_FILE)
 unexport $(filter AWS_% TF_%,$(.VARIABLES))
 
 stage := tools/stage
-setup := .tools/bin/setup -cache .demo/toolchain -cli-config "$$USER_CLI_CONFIG" -home "$$HOME" -lock infrastructure/.terraform.lock.hcl
+setup := .tools/bin/setup -cache .tools/cache -cli-config "$$USER_CLI_CONFIG" -home "$$HOME" -lock infrastructure/.terraform.lock.hcl
 modules := $(patsubst infrastructure/modules/%/,%,$(wildcard infrastructure/modules/*/))
 sources := cmd infrastructure internal policies tools
 
@@ -29,10 +29,11 @@ help: ## Show this list
 # --- Using ---
 
 .PHONY: demo
-demo: go ## Run the whole product on this machine, ready to click on
-	@$(stage) --show 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
+demo: go ## Run the whole product here, ready to click on (DEMO_FLAGS=--script plays its story)
+	@test -x bin/bot || echo 'Compiling. The first time takes a minute on two cores, and downloads what the program is made of.'
+	@$(stage) 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
 	@$(MAKE) -j2 demo-parts bin/bot
-	@exec bin/bot demo --data-dir .demo $(DEMO_FLAGS)
+	@exec bin/bot demo --tools-dir .tools/cache $(DEMO_FLAGS)
 
 .PHONY: demo-parts
 demo-parts:
@@ -51,6 +52,7 @@ bin/bot:
 # The Go tests come last and alone: some measure time, and none may fail because a linter is busy.
 .PHONY: test
 test: go ## Run every test and linter
+	@echo 'Running everything. The first time takes some minutes more, to compile the tools; output is in .tools/log.'
 	@rm -rf .tools/log; failed=0; \
 	$(MAKE) test-setup || failed=1; \
 	$(MAKE) -k -j2 checks || failed=1; \
@@ -142,9 +144,17 @@ vulnerabilities: compile
 docs: go tools ## Rewrite the generated parts of the Terraform modules' READMEs
 	@$(stage) 'terraform-docs' .tools/bin/terraform-docs -c infrastructure/.terraform-docs.yml infrastructure
 
+.PHONY: fixtures
+fixtures: go ## Rewrite the golden files of the tests; look at the difference before you commit it
+	@$(stage) 'golden files' $(GO) test -count=1 ./internal/report -update
+
+.PHONY: bench
+bench: go test-setup ## Run the benchmarks
+	@$(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...
+
 .PHONY: clean
 clean: ## Remove everything that these commands have made
-	rm -rf bin .tools .demo
+	rm -rf bin .tools
 
 # --- Tools ---
 

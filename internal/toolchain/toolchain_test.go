@@ -159,6 +159,24 @@ func TestChromiumAndPostgres(t *testing.T) {
 	}
 }
 
+// A package is installed only where that needs no question: as root.
+func TestSystemPackages(t *testing.T) {
+	dir := onlyPath(t)
+	program(t, dir, "apt-get", `case "$*" in
+*update*) touch `+dir+`/lists;;
+*install*chromium*) test -f `+dir+`/lists || exit 100; echo > `+dir+`/chromium; chmod +x `+dir+`/chromium;;
+*) exit 2;;
+esac`)
+	found, err := toolchain.Ensure(t.Context(), offline(t), toolchain.Chromium)
+	if os.Geteuid() != 0 {
+		wantFault(t, err, "no Chromium")
+		return
+	}
+	if want := filepath.Join(dir, "chromium"); err != nil || found.Chromium != want {
+		t.Errorf("found %q, %v, want %q, after an update of the lists", found.Chromium, err, want)
+	}
+}
+
 func TestEnsureEndsWithItsContext(t *testing.T) {
 	dir := onlyPath(t)
 	program(t, dir, "terraform", `echo '{"terraform_version":"1.11.0"}'`)
