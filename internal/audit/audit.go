@@ -27,15 +27,15 @@ type Entry struct {
 
 // Row is an entry as it stands in the ledger.
 type Row struct {
-	Seq     int64
-	At      string // RFC 3339, UTC
-	Actor   string
-	Action  string
-	Outcome string
-	Origin  string
-	Subject string
-	Prev    string
-	Hash    string
+	Seq     int64  `json:"seq"`
+	At      string `json:"at"` // RFC 3339, UTC
+	Actor   string `json:"actor"`
+	Action  string `json:"action"`
+	Outcome string `json:"outcome"`
+	Origin  string `json:"origin"`
+	Subject string `json:"subject"`
+	Prev    string `json:"prev"`
+	Hash    string `json:"hash"`
 }
 
 // Append writes one entry inside the caller's transaction, so that the step it records cannot be
@@ -75,25 +75,36 @@ func (r Row) sum() string {
 	return hex.EncodeToString(h[:])
 }
 
-// Verify reads the whole ledger and returns how many rows hold. The error names the first row
-// that does not.
-func Verify(ctx context.Context, tx *store.Tx) (int64, error) {
+// Each calls f for every row, oldest first.
+func Each(ctx context.Context, tx *store.Tx, f func(Row) error) error {
 	rows, err := tx.SQL.QueryContext(ctx, `select seq, at, actor, action, outcome, origin, subject, prev, hash from audit order by seq`)
 	if err != nil {
-		return 0, fmt.Errorf("read the ledger: %w", err)
+		return fmt.Errorf("read the ledger: %w", err)
 	}
 	defer rows.Close()
-	var good int64
-	prev := ""
 	for rows.Next() {
 		var r Row
 		if err := rows.Scan(&r.Seq, &r.At, &r.Actor, &r.Action, &r.Outcome, &r.Origin, &r.Subject, &r.Prev, &r.Hash); err != nil {
-			return good, fmt.Errorf("read the ledger: %w", err)
+			return fmt.Errorf("read the ledger: %w", err)
 		}
+		if err := f(r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Verify reads the whole ledger and returns how many rows hold. The error names the first row
+// that does not.
+func Verify(ctx context.Context, tx *store.Tx) (int64, error) {
+	var good int64
+	prev := ""
+	err := Each(ctx, tx, func(r Row) error {
 		if r.Seq != good+1 || r.Prev != prev || r.Hash != r.sum() {
-			return good, fmt.Errorf("row %d does not continue row %d: the ledger was changed here", r.Seq, good)
+			return fmt.Errorf("row %d does not continue row %d: the ledger was changed here", r.Seq, good)
 		}
 		good, prev = r.Seq, r.Hash
-	}
-	return good, rows.Err()
+		return nil
+	})
+	return good, err
 }

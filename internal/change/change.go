@@ -61,6 +61,14 @@ type Review struct {
 	Permission  Permission `json:"permission"` // of the author, asked when the facts were read
 }
 
+// Commit is one commit of a pull request, with the accounts that GitHub knows for its e-mail
+// addresses. An account with ID 0 means that GitHub knows none.
+type Commit struct {
+	SHA       string `json:"sha"`
+	Author    User   `json:"author"`
+	Committer User   `json:"committer"`
+}
+
 // Project is a Terraform root module that Tollgate plans and applies.
 type Project struct {
 	Name        string   `json:"name"`

@@ -9,6 +9,12 @@ import (
 	"github.com/tollgate/tollgate/internal/fault"
 )
 
+// Cause says for programs why an execution changed nothing.
+type Cause string
+
+// CauseStale means that the state had moved since the plan was made, so Terraform refused it.
+const CauseStale Cause = "stale"
+
 // Execution is a row of executions: one consumption of one plan.
 type Execution struct {
 	change.Execution
@@ -17,6 +23,7 @@ type Execution struct {
 	HeadSHA         string
 	StateKey        string
 	Fault           *fault.Error
+	Cause           Cause
 	ReleasedBy      string // who unfroze the project after an unknown outcome, or empty
 	Deployment      int64  // GitHub's id, 0 until created
 	DeploymentState string // as last sent
@@ -24,14 +31,14 @@ type Execution struct {
 	FinishedAt      time.Time
 }
 
-const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, released_by, deployment, deployment_state, created_at, finished_at`
+const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, created_at, finished_at`
 
 func scanExecution(row scanner) (Execution, error) {
 	var e Execution
 	var project, actor, flt string
 	var created, finished int64
 	err := row.Scan(&e.ID, &e.PlanID, &e.RepoID, &e.Number, &e.HeadSHA, &e.CommitSHA, &project, &e.StateKey, &e.State, &e.Trigger,
-		&actor, &flt, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &created, &finished)
+		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &created, &finished)
 	if err != nil {
 		return Execution{}, notFound(err)
 	}
@@ -67,7 +74,7 @@ func (tx *Tx) Claim(ctx context.Context, e *Execution) error {
 }
 
 // MoveExecution takes an execution to another state if the state machine allows it.
-func (tx *Tx) MoveExecution(ctx context.Context, id string, to change.ExecutionState, flt *fault.Error) error {
+func (tx *Tx) MoveExecution(ctx context.Context, id string, to change.ExecutionState, flt *fault.Error, cause Cause) error {
 	e, err := tx.Execution(ctx, id)
 	if err != nil {
 		return err
@@ -79,7 +86,8 @@ func (tx *Tx) MoveExecution(ctx context.Context, id string, to change.ExecutionS
 	if to.Done() {
 		finished = tx.Now
 	}
-	return one(ctx, tx, `update executions set state = ?, fault = ?, finished_at = ? where id = ?`, to, faultJSON(flt), millis(finished), id)
+	return one(ctx, tx, `update executions set state = ?, fault = ?, cause = ?, finished_at = ? where id = ?`,
+		to, faultJSON(flt), cause, millis(finished), id)
 }
 
 // Release unfreezes the project of an execution whose outcome is unknown.

@@ -14,6 +14,7 @@ import (
 type Pull struct {
 	change.Pull
 	Reviews       []change.Review
+	Authors       []change.Commit // of all commits, as last read
 	PushedAt      time.Time    // when the newest head commit was first seen
 	AllowedSHA    string       // head commit of a fork that a maintainer let be planned
 	Note          *fault.Error // concerns the pull request as a whole
@@ -31,25 +32,49 @@ func (tx *Tx) AddDelivery(ctx context.Context, id, meaning, event string) (bool,
 
 // Pull returns one pull request, or ErrNotFound.
 func (tx *Tx) Pull(ctx context.Context, repoID int64, number int) (Pull, error) {
-	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, pushed_at, allowed, note, comment_id, comment
+	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, pushed_at, allowed, note, comment_id, comment
 		from pulls where repo_id = ? and number = ?`, repoID, number)
 	var p Pull
-	var facts, reviews, note string
+	var facts, reviews, authors, note string
 	var pushed int64
-	if err := row.Scan(&facts, &reviews, &pushed, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest); err != nil {
+	if err := row.Scan(&facts, &reviews, &authors, &pushed, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest); err != nil {
 		return Pull{}, notFound(err)
 	}
 	p.PushedAt = fromMillis(pushed)
-	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, note, &p.Note)
+	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, note, &p.Note)
 }
 
 // PutPull writes the facts, reviews and note of a pull request. What was sent to GitHub is left alone.
 func (tx *Tx) PutPull(ctx context.Context, p Pull) error {
-	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, pushed_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?)
-		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews,
+	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, authors, pushed_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?, ?)
+		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews, authors = excluded.authors,
 		pushed_at = excluded.pushed_at, allowed = excluded.allowed, note = excluded.note`,
-		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), millis(p.PushedAt), p.AllowedSHA, faultJSON(p.Note))
+		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), toJSON(p.Authors), millis(p.PushedAt), p.AllowedSHA, faultJSON(p.Note))
 	return err
+}
+
+// SetApprovals writes who reviewed and who wrote a pull request.
+func (tx *Tx) SetApprovals(ctx context.Context, repoID int64, number int, reviews []change.Review, authors []change.Commit) error {
+	return one(ctx, tx, `update pulls set reviews = ?, authors = ? where repo_id = ? and number = ?`, toJSON(reviews), toJSON(authors), repoID, number)
+}
+
+// OpenPullsAt returns the numbers of the open pull requests of a repository with this head commit.
+func (tx *Tx) OpenPullsAt(ctx context.Context, repoID int64, headSHA string) ([]int, error) {
+	rows, err := tx.SQL.QueryContext(ctx, `select number from pulls where repo_id = ?
+		and json_extract(facts, '$.head_sha') = ? and json_extract(facts, '$.open') order by number`, repoID, headSHA)
+	if err != nil {
+		return nil, fmt.Errorf("read pull requests: %w", err)
+	}
+	defer rows.Close()
+	var out []int
+	for rows.Next() {
+		var n int
+		if err := rows.Scan(&n); err != nil {
+			return nil, fmt.Errorf("read pull requests: %w", err)
+		}
+		out = append(out, n)
+	}
+	return out, rows.Err()
 }
 
 // SetComment remembers the summary comment and the digest of its text.

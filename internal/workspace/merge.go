@@ -65,3 +65,15 @@ func (w *Workspace) IsAncestor(ctx context.Context, repoID int64, ancestor, desc
 	w.suspect(repoID)
 	return false, w.missing(repoID, err)
 }
+
+// FirstParent returns the first parent of a commit: for a merge, what the branch was before it.
+func (w *Workspace) FirstParent(ctx context.Context, repoID int64, commit string) (string, error) {
+	if err := checkOIDs(commit); err != nil {
+		return "", err
+	}
+	out, err := w.run(ctx, w.mirror(repoID), "rev-parse", "--verify", "--end-of-options", commit+"^1")
+	if err != nil {
+		return "", w.missing(repoID, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -14,6 +14,7 @@ create table pulls (
   number     integer not null,
   facts      text not null,             -- change.Pull
   reviews    text not null default '[]',
+  authors    text not null default '[]', -- of all commits
   pushed_at  integer not null default 0, -- when the newest head was first seen
   allowed    text not null default '',  -- head commit of a fork that a maintainer let be planned
   note       text not null default '',  -- fault.Error that concerns the pull request as a whole
@@ -80,6 +81,7 @@ create table executions (
   trigger     text not null,
   actor       text not null,
   fault       text not null default '',
+  cause       text not null default '',  -- why it failed, for programs: stale, locked or empty
   released_by text not null default '',  -- who unfroze the project after an unknown outcome
   deployment  integer not null default 0,
   deployment_state text not null default '',

@@ -1,0 +1,394 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tollgate/tollgate/internal/audit"
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/project"
+	"github.com/tollgate/tollgate/internal/queue"
+	"github.com/tollgate/tollgate/internal/report"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// What may ask for an apply.
+const (
+	triggerMerge   = project.OnMerge
+	triggerComment = project.OnComment
+	triggerButton  = "button"
+)
+
+// Reasons of runs that serve an apply: they look again at what people saw before.
+const (
+	reasonMerged = "merged"
+	reasonMoved  = "moved"
+)
+
+const (
+	applyPoll     = 500 * time.Millisecond // while a plan or another project's apply is under way
+	applyPatience = 2 * time.Hour          // how long a request for an apply stays valid
+	maxReplans    = 2                      // a state that moves more often is somebody else's at work
+)
+
+// applyRequest asks for the apply of a pull request's plans. It is a durable task that looks at
+// the facts anew at every step: which plan is approved, what ran already, what may start now.
+type applyRequest struct {
+	Repo      change.Repo `json:"repo"`
+	Number    int         `json:"number"`
+	Project   string      `json:"project,omitempty"` // empty: all
+	Trigger   string      `json:"trigger"`
+	Actor     change.User `json:"actor"`
+	CommentID int64       `json:"comment_id,omitempty"`
+	HeadSHA   string      `json:"head_sha"` // what the actor saw; another head refuses
+	Asked     time.Time   `json:"asked"`
+	Replans   int         `json:"replans"`
+	Command   string      `json:"command,omitempty"` // as written; empty for a merge
+}
+
+// action names what was asked for in the ledger.
+func (r applyRequest) action() string {
+	if name, _, _ := strings.Cut(strings.TrimPrefix(r.Command, "/"), " "); name != "" {
+		return name
+	}
+	return "apply"
+}
+
+// on is the name of the trigger in the repository's configuration.
+func (r applyRequest) on() string {
+	if r.Trigger == triggerButton {
+		return triggerComment
+	}
+	return r.Trigger
+}
+
+func (r applyRequest) origin() string {
+	if r.CommentID != 0 {
+		return fmt.Sprintf("comment %d", r.CommentID)
+	}
+	return r.Trigger
+}
+
+// merged asks for the apply of a pull request that was just merged. The caller holds the decision lock.
+func (e *Engine) merged(ctx context.Context, p store.Pull) error {
+	last, err := e.latest(ctx, keyOf(p.Pull))
+	if err != nil || last.ID == "" {
+		return err
+	}
+	var cfg project.Config
+	if err := json.Unmarshal([]byte(last.Config), &cfg); err != nil {
+		return fmt.Errorf("decode settings: %w", err)
+	}
+	if cfg.Version != 0 && !slices.Contains(cfg.Apply.On, triggerMerge) {
+		return nil // of no interest, so not worth a refusal
+	}
+	return e.put(ctx, taskApply, applyRequest{Repo: p.Repo, Number: p.Number, Trigger: triggerMerge, Actor: p.MergedBy,
+		HeadSHA: p.HeadSHA, Asked: time.Now()}, time.Time{})
+}
+
+// buttonApply answers the Apply button of a check.
+func (e *Engine) buttonApply(ctx context.Context, ev github.Event) error {
+	numbers, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]int, error) {
+		return tx.OpenPullsAt(ctx, ev.Repo.ID, ev.HeadSHA)
+	})
+	if err != nil || len(numbers) == 0 {
+		return err
+	}
+	if len(numbers) > 1 {
+		return queue.Permanent(fmt.Errorf("commit %s is the head of %d pull requests; the button cannot tell which", ev.HeadSHA, len(numbers)))
+	}
+	return e.put(ctx, taskApply, applyRequest{Repo: ev.Repo, Number: numbers[0], Trigger: triggerButton, Actor: ev.Sender,
+		Project: strings.TrimPrefix(strings.TrimPrefix(ev.CheckName, "tollgate/plan: "), "tollgate"), HeadSHA: ev.HeadSHA, Asked: time.Now(), Command: "the Apply button"}, time.Time{})
+}
+
+// again puts the request back to look at it once more later.
+func (e *Engine) again(ctx context.Context, req applyRequest) error {
+	return e.put(ctx, taskApply, req, time.Now().Add(applyPoll))
+}
+
+// applyStep takes the next step of an apply request, or ends it.
+func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
+	key := pullKey{req.Repo.ID, req.Number}
+	unlock := e.decisions.lock(key)
+	defer unlock()
+	v, err := e.view(ctx, key)
+	if err != nil {
+		return err
+	}
+	if v.busy() {
+		return e.again(ctx, req) // a plan or an apply of this pull request is under way
+	}
+	if time.Since(req.Asked) > applyPatience {
+		return e.refuse(ctx, req, fault.New("The request to apply is too old.", "Facts and approvals may have changed since.", "Ask again with `/apply`."))
+	}
+	f, err := e.facts(ctx, req)
+	if err != nil {
+		return e.unlessTransient(ctx, req, err)
+	}
+	f.pull.Reviews, f.pull.Authors, f.pull.AllowedSHA, f.pull.PushedAt, f.pull.Note = f.reviews, f.commits, v.pull.AllowedSHA, v.pull.PushedAt, v.pull.Note
+	if err := e.save(ctx, f.pull); err != nil {
+		return err
+	}
+	if flt := e.precondition(req, f, v); flt != nil {
+		return e.refuse(ctx, req, flt)
+	}
+	return e.unlessTransient(ctx, req, e.applyNext(ctx, req, f, v))
+}
+
+// unlessTransient answers the person when an error cannot be mended by trying again.
+func (e *Engine) unlessTransient(ctx context.Context, req applyRequest, err error) error {
+	if err == nil || unreachable(err) {
+		return err
+	}
+	var flt *fault.Error
+	if errors.As(err, &flt) {
+		return e.refuse(ctx, req, err)
+	}
+	return err
+}
+
+// facts are what GitHub says at the moment of the decision.
+type facts struct {
+	pull       store.Pull
+	reviews    []change.Review
+	commits    []change.Commit
+	permission change.Permission
+}
+
+// facts asks GitHub for everything that the decision rests on, side by side.
+func (e *Engine) facts(ctx context.Context, req applyRequest) (facts, error) {
+	var f facts
+	var err error
+	if f.pull.Pull, err = e.cfg.GitHub.Pull(ctx, req.Repo, req.Number); err != nil {
+		return facts{}, fmt.Errorf("read pull request: %w", err)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { f.reviews, err = e.cfg.GitHub.Reviews(gctx, req.Repo, req.Number); return err })
+	g.Go(func() error {
+		cs, err := e.cfg.GitHub.Commits(gctx, req.Repo, req.Number)
+		for _, c := range cs {
+			f.commits = append(f.commits, change.Commit(c))
+		}
+		if err == nil {
+			err = github.CheckCommits(f.pull.Pull, cs)
+		}
+		return err
+	})
+	g.Go(func() (err error) {
+		f.permission, err = e.cfg.GitHub.Permission(gctx, req.Repo, req.Actor)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return facts{}, fmt.Errorf("read the facts: %w", err)
+	}
+	return f, nil
+}
+
+// precondition says why the request is refused before any plan is looked at, or nil.
+func (e *Engine) precondition(req applyRequest, f facts, v view) *fault.Error {
+	if f.pull.HeadSHA != req.HeadSHA {
+		return fault.New("The head of the pull request moved since the apply was asked for.", "What would be applied is not what was looked at.", "Look at the new plan and ask again.")
+	}
+	if v.reviewed().ID == "" || v.reviewed().HeadSHA != f.pull.HeadSHA {
+		return fault.New("There is no plan of the newest commit yet.", "Only what was planned, judged and approved is applied.", "Comment `/plan`, then ask again.")
+	}
+	if req.Trigger != triggerMerge {
+		if f.pull.Draft {
+			return fault.New("The pull request is a draft.", "A draft is not ready to be applied.", "Mark it ready for review.")
+		}
+		if !f.pull.Open && !f.pull.Merged {
+			return fault.New("The pull request is closed.", "Only open or merged pull requests are applied.", "Reopen it.")
+		}
+	}
+	if req.Project != "" && !slices.ContainsFunc(v.plans[v.reviewed().ID], func(p store.Plan) bool { return p.Project.Name == req.Project }) {
+		return fault.New("No project of that name is affected by this pull request.", "Nothing was applied.", "The summary comment lists the projects.")
+	}
+	return nil
+}
+
+// applyNext plans again if what was planned is not what would be applied, and otherwise claims
+// and starts what may start now.
+func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v view) error {
+	j := &job{pull: f.pull, run: store.Run{RepoID: req.Repo.ID, Number: req.Number, HeadSHA: f.pull.HeadSHA, BaseRef: f.pull.BaseRef, Reason: reasonMoved}}
+	if f.pull.Merged {
+		j.run.Reason = reasonMerged
+	}
+	if err := e.fetch(ctx, j); err != nil {
+		return err
+	}
+	current, ok := v.runOf(j.run.Tree)
+	if !ok {
+		return e.planForApply(ctx, req, f, j.run.Reason)
+	}
+	plans, err := due(req, v, current)
+	if err != nil {
+		return err
+	}
+	if len(plans) == 0 {
+		return e.nothingLeft(ctx, req, v)
+	}
+	current.BaseSHA, current.Reason = j.run.BaseSHA, j.run.Reason
+	j.run = current
+	if err := e.settings(ctx, j, v.reviewed().BaseSHA); err != nil {
+		return err
+	}
+	if !slices.Contains(j.config.Apply.On, req.on()) {
+		return fault.New("This repository is not applied on "+req.on()+".", "Its "+project.File+" says so under `apply.on`.", "Use one of: "+strings.Join(j.config.Apply.On, ", ")+".")
+	}
+	for _, p := range plans {
+		if err := e.authorise(ctx, req, f, v, j, p); err != nil {
+			return err
+		}
+	}
+	return e.again(ctx, req)
+}
+
+// planForApply plans what would be applied now, and looks at the request again afterwards.
+func (e *Engine) planForApply(ctx context.Context, req applyRequest, f facts, reason string) error {
+	if req.Replans++; req.Replans > maxReplans {
+		return fault.New("The change could not be planned again as it would be applied now.", "Base or state moved each time, or the plan failed.", "Look at the newest plan, then comment `/apply`.")
+	}
+	if err := e.startRun(ctx, f.pull, reason); err != nil {
+		return err
+	}
+	e.reportSoon(keyOf(f.pull.Pull))
+	return e.again(ctx, req)
+}
+
+// due returns the plans that may be applied now: not consumed, and with all that they depend on applied.
+func due(req applyRequest, v view, current store.Run) ([]store.Plan, error) {
+	var out []store.Plan
+	for _, p := range v.plans[current.ID] {
+		if req.Project != "" && p.Project.Name != req.Project {
+			continue
+		}
+		x := v.execution(p.ID)
+		switch {
+		case x.State == change.ExecApplied:
+			continue
+		case x.ID != "":
+			return nil, fault.New("The apply of "+p.Project.Name+" did not end well.", "A plan is applied at most once.", "Look at its check, then comment `/plan` for a new one.")
+		case p.State == change.RunPassed && p.Summary.Counts.Empty():
+			continue
+		case slices.ContainsFunc(p.Project.DependsOn, func(name string) bool { return v.pending(name, current) }):
+			continue
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// authorise takes one plan through the apply gate and claims it.
+func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v view, j *job, p store.Plan) error {
+	if err := sameEffect(v, p); err != nil {
+		return err
+	}
+	findings, err := e.judgeAgain(ctx, j, p)
+	if err != nil {
+		return err
+	}
+	in := f.input(p, findings, j.config)
+	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, time.Now()
+	for _, s := range j.sets {
+		d, err := s.JudgeApply(ctx, in)
+		if err != nil {
+			return err
+		}
+		if !d.Allowed {
+			return refusal(p.Project.Name, d)
+		}
+	}
+	return e.claim(ctx, req, f, j, p)
+}
+
+// input is what the apply gate sees of a plan.
+func (f facts) input(p store.Plan, findings []change.Finding, cfg project.Config) gate.ApplyInput {
+	var commits []gate.Commit
+	for _, c := range f.commits {
+		commits = append(commits, gate.Commit(c))
+	}
+	return gate.ApplyInput{Pull: f.pull.Pull, Reviews: f.reviews, Commits: commits, Plan: p.Summary, Findings: findings,
+		PlanComplete: p.State == change.RunPassed || p.State == change.RunFailed,
+		Config:       gate.ApplyConfig{Approvals: cfg.Apply.Approvals, On: cfg.Apply.On}}
+}
+
+// sameEffect refuses a plan that does something else than the one that people looked at.
+func sameEffect(v view, p store.Plan) error {
+	shown, ok := v.shown(p.Project.Name)
+	if !ok || shown.ID == p.ID {
+		return nil // the policies of the apply gate say what is wrong with a plan that did not pass
+	}
+	if v.execution(shown.ID).State == change.ExecApplied {
+		return fault.New("The plan of "+p.Project.Name+" was applied already, and what it would do now was never looked at.",
+			"The base branch moved since: "+counts(p.Summary.Counts)+".", "Open a new pull request for what is left.")
+	}
+	if shown.Summary.EffectDigest != p.Summary.EffectDigest {
+		return fault.New("The plan of "+p.Project.Name+" has another effect than the one that was looked at: "+difference(shown.Summary, p.Summary)+".",
+			"Base or state moved since, and an approval is of an effect.", "Comment `/plan`, look at the new plan, have it approved, then comment `/apply`.")
+	}
+	return nil
+}
+
+// judgeAgain judges the stored plan by the policies of the base as they are now.
+func (e *Engine) judgeAgain(ctx context.Context, j *job, p store.Plan) ([]change.Finding, error) {
+	if digestOf(j.sets) == p.PolicyDigest {
+		return p.Findings, nil
+	}
+	planJSON, err := e.storedJSON(ctx, j.run, p)
+	if err != nil {
+		return nil, err
+	}
+	findings, _, err := judgeAll(ctx, j.sets, planJSON)
+	return findings, err
+}
+
+// refusedError is a refusal by the apply gate, with every reason that it gave.
+type refusedError struct {
+	fault   *fault.Error
+	reasons []string
+}
+
+func (e *refusedError) Error() string { return e.fault.Error() + " " + strings.Join(e.reasons, "; ") }
+func (e *refusedError) Unwrap() error { return e.fault }
+
+func refusal(name string, d gate.Decision) error {
+	var reasons []string
+	for _, x := range d.Denials {
+		reasons = append(reasons, x.Message)
+	}
+	for _, r := range d.Requirements {
+		if !r.Met {
+			reasons = append(reasons, "still needed: "+r.Text)
+		}
+	}
+	slices.Sort(reasons)
+	return &refusedError{fault.New("The plan of "+name+" may not be applied.", "", "When that has changed, comment `/apply`."), slices.Compact(reasons)}
+}
+
+// refuse records a refusal in the ledger and tells the person.
+func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error {
+	r := report.Refusal{Command: req.Command, Fault: fault.Public(err)}
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		r.Denials = refused.reasons
+	}
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		return audit.Append(ctx, tx, audit.Entry{Actor: req.Actor, Action: req.action(), Outcome: "refused", Origin: req.origin(),
+			Subject: map[string]any{"repository": req.Repo.ID, "pull": req.Number, "head": req.HeadSHA, "project": req.Project,
+				"reason": r.Fault.Text(), "denials": r.Denials}})
+	})
+	if err != nil {
+		return err
+	}
+	return e.answer(ctx, req.Repo, req.Number, report.AnswerRefused(r))
+}

@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/audit"
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/report"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// command carries out a comment that is a command.
+func (e *Engine) command(ctx context.Context, ev github.Event) error {
+	if ev.Sender.Bot || ev.CommentAppID != 0 {
+		return nil // a robot that quotes us must not drive us
+	}
+	cmd, ok, hint := github.ParseCommand(ev.CommentBody)
+	if !ok {
+		if hint == "" {
+			return nil
+		}
+		return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerRefused(report.Refusal{Command: "comment", Fault: fault.New("This looks like a command but is not one.", "", hint)}))
+	}
+	if err := e.sameComment(ctx, ev); err != nil {
+		return err
+	}
+	if err := e.cfg.GitHub.React(ctx, ev.Repo, ev.CommentID, "eyes"); err != nil && unreachable(err) {
+		return err
+	}
+	err := e.obey(ctx, ev, cmd)
+	var flt *fault.Error
+	if err != nil && !unreachable(err) && errors.As(err, &flt) {
+		return e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: written(cmd)}, err)
+	}
+	return err
+}
+
+// sameComment reads the comment again: the webhook's text could be old, or edited by another.
+func (e *Engine) sameComment(ctx context.Context, ev github.Event) error {
+	c, err := e.cfg.GitHub.Comment(ctx, ev.Repo, ev.CommentID)
+	if err != nil {
+		return fmt.Errorf("read comment: %w", err)
+	}
+	if c.Body != ev.CommentBody || c.Author.ID != ev.Sender.ID || c.Edited || c.Pull != ev.Pull {
+		return e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: "command"},
+			fault.New("The comment was edited.", "Others can edit a comment, so only an unchanged one is a command.", "Write a new comment."))
+	}
+	return nil
+}
+
+func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command) error {
+	if err := e.mayCommand(ctx, ev.Repo, ev.Sender); err != nil {
+		return err
+	}
+	switch cmd.Name {
+	case "plan":
+		if err := e.replan(ctx, ev.Repo, ev.Pull, ev.Sender, "/plan"); err != nil {
+			return err
+		}
+		return e.cfg.GitHub.React(ctx, ev.Repo, ev.CommentID, "rocket")
+	case "apply":
+		return e.askApply(ctx, ev, cmd)
+	case "unlock":
+		return e.unlock(ctx, ev, cmd)
+	case "cancel":
+		return e.cancel(ctx, ev)
+	}
+	names, err := e.projectNames(ctx, pullKey{ev.Repo.ID, ev.Pull})
+	if err != nil {
+		return err
+	}
+	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerHelp(names))
+}
+
+// askApply turns the comment into a durable request for the head that GitHub has now.
+func (e *Engine) askApply(ctx context.Context, ev github.Event, cmd github.Command) error {
+	pull, err := e.cfg.GitHub.Pull(ctx, ev.Repo, ev.Pull)
+	if err != nil {
+		return err
+	}
+	return e.put(ctx, taskApply, applyRequest{Repo: pull.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment,
+		Actor: ev.Sender, CommentID: ev.CommentID, HeadSHA: pull.HeadSHA, Asked: time.Now(), Command: written(cmd)}, time.Time{})
+}
+
+// nothingLeft ends a request when all that it asked for has been done.
+func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view) error {
+	done := false
+	for _, x := range v.executions {
+		done = done || x.CreatedAt.After(req.Asked.Add(-time.Second))
+	}
+	if req.CommentID == 0 {
+		return nil
+	}
+	if done {
+		return e.cfg.GitHub.React(ctx, req.Repo, req.CommentID, "rocket")
+	}
+	return e.refuse(ctx, req, fault.New("There is nothing to apply.", "Every plan of this pull request is empty or was applied before.", ""))
+}
+
+// unlock releases a project whose last apply ended nobody knows how. Terraform's own lock is not
+// touched: whoever knows that nothing runs can release it with Terraform.
+func (e *Engine) unlock(ctx context.Context, ev github.Event, cmd github.Command) error {
+	unlock := e.decisions.lock(pullKey{ev.Repo.ID, ev.Pull})
+	defer unlock()
+	v, err := e.view(ctx, pullKey{ev.Repo.ID, ev.Pull})
+	if err != nil {
+		return err
+	}
+	key := ""
+	for _, p := range v.plans[v.newest().ID] {
+		if p.Project.Name == cmd.Project {
+			key = p.StateKey
+		}
+	}
+	holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, key) })
+	if errors.Is(err, store.ErrNotFound) {
+		return fault.New("Nothing holds a lock on "+cmd.Project+".", "Plans lock nothing; only an apply does.", "")
+	}
+	if err != nil {
+		return err
+	}
+	if holder.State != change.ExecUnknown {
+		return fault.New(fmt.Sprintf("An apply of pull request #%d is running.", holder.Number), "Its lock protects the state.", "Wait until it has ended.")
+	}
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.Release(ctx, holder.ID, ev.Sender.Login); err != nil {
+			return err
+		}
+		return audit.Append(ctx, tx, audit.Entry{Actor: ev.Sender, Action: "unlock", Outcome: "allowed", Origin: fmt.Sprintf("comment %d", ev.CommentID),
+			Subject: map[string]any{"execution": holder.ID, "repository": ev.Repo.ID, "pull": ev.Pull, "project": cmd.Project}})
+	})
+	if err != nil {
+		return err
+	}
+	e.reportSoon(pullKey{holder.RepoID, holder.Number})
+	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerUnlock(cmd.Project, fmt.Sprintf("an apply of pull request #%d whose outcome is unknown", holder.Number)))
+}
+
+// cancel stops the plans of a pull request. An apply is not stopped: half of it would stay.
+func (e *Engine) cancel(ctx context.Context, ev github.Event) error {
+	key := pullKey{ev.Repo.ID, ev.Pull}
+	unlock := e.decisions.lock(key)
+	defer unlock()
+	v, err := e.view(ctx, key)
+	if err != nil {
+		return err
+	}
+	var names []string
+	if !v.newest().State.Done() {
+		for _, p := range v.plans[v.newest().ID] {
+			names = append(names, p.Project.Name)
+		}
+		if err := e.cancelActive(ctx, key, change.RunCancelled, errCancelled); err != nil {
+			return err
+		}
+		e.reportSoon(key)
+	}
+	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerCancel(names))
+}
+
+func (e *Engine) projectNames(ctx context.Context, key pullKey) ([]string, error) {
+	v, err := e.view(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	var names []string
+	for _, p := range v.plans[v.newest().ID] {
+		names = append(names, p.Project.Name)
+	}
+	return names, err
+}
+
+// written is the command as its author wrote it.
+func written(c github.Command) string { return strings.TrimSpace("/" + c.Name + " " + c.Project) }
+
+// answer writes a comment of its own.
+func (e *Engine) answer(ctx context.Context, repo change.Repo, number int, body string) error {
+	_, err := e.cfg.GitHub.CreateComment(ctx, repo, number, body)
+	return err
+}

@@ -1,0 +1,220 @@
+// Package engine carries out what package change decides: it reads the facts from GitHub, makes
+// and judges plans, applies what was approved and reports, one file per concern.
+//
+// Events are hints. Each leads to the same question, what GitHub says now and what the store says
+// was done, and the answer to it; so an event may come twice, late, or never, and the sweeper or
+// the next event makes up for it. All decisions about one pull request are taken one after the
+// other; plans and applies run beside them.
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/artifact"
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/queue"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/terraform"
+	"github.com/tollgate/tollgate/internal/workspace"
+)
+
+// Config is what the engine works with. Every part is required unless it says otherwise.
+type Config struct {
+	Store     *store.DB
+	GitHub    *github.App
+	Git       *workspace.Workspace
+	Terraform *terraform.Terraform
+	Artifacts *artifact.Store
+	Builtin   *gate.Set // the policies that no repository can remove
+
+	DataDir     string // logs, workspaces and executions lie below it
+	Runner      string // the program to start as "runner DIR"
+	ServerID    string // stable across restarts of this server
+	PublicURL   string // links in checks start with it
+	Workers     int    // plans at once; 0 takes events but leaves the work to other servers
+	Environment Environment
+	Logger      *slog.Logger
+}
+
+// Engine is the running product without its HTTP face.
+type Engine struct {
+	cfg   Config
+	queue *queue.Queue
+	boot  string        // this process, unlike ServerID
+	slots chan struct{} // one per plan that may run at once
+
+	decisions keyed // one decision at a time for each pull request
+	reports   keyed // one report at a time for each pull request
+
+	mu       sync.Mutex
+	active   map[string]context.CancelCauseFunc // runs of this process by id
+	policies map[policyKey]*gate.Set            // compiled; nil where a commit has no policies
+
+	life context.Context // ends when the engine stops
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// The tasks in the queue.
+const (
+	taskEvent  = "event"
+	taskApply  = "apply"
+	taskReport = "report"
+)
+
+// New prepares an engine. It does nothing before Start.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	e := &Engine{
+		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)),
+		active: map[string]context.CancelCauseFunc{}, policies: map[policyKey]*gate.Set{},
+	}
+	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	workers := 0
+	if cfg.Workers > 0 {
+		workers = 16 // tasks decide and report; what is heavy waits for a slot of its own
+	}
+	var err error
+	e.queue, err = queue.Open(ctx, cfg.Store, queue.Config{ID: cfg.ServerID, Workers: workers, Handle: e.do, Logger: cfg.Logger})
+	return e, err
+}
+
+// Start adopts what an earlier process left unfinished and begins to work.
+func (e *Engine) Start(ctx context.Context) error {
+	if e.cfg.Workers > 0 {
+		if err := e.adopt(ctx); err != nil {
+			return err
+		}
+	}
+	return e.queue.Start(ctx)
+}
+
+// Stop ends plans and waits for what is being decided until ctx ends. Applies go on in their own
+// processes and are adopted by the next start.
+func (e *Engine) Stop(ctx context.Context) error {
+	err := e.queue.Stop(ctx)
+	e.stop()
+	done := make(chan struct{})
+	go func() { e.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("stop: %w", ctx.Err()))
+	}
+}
+
+// adopt takes over the runs and executions of an earlier process of this server.
+func (e *Engine) adopt(ctx context.Context) error {
+	type left struct {
+		runs  []store.Run
+		execs []store.Execution
+	}
+	l, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (l left, err error) {
+		if l.runs, err = tx.ActiveRuns(ctx); err != nil {
+			return l, err
+		}
+		l.execs, err = tx.ActiveExecutions(ctx)
+		return l, err
+	})
+	if err != nil {
+		return fmt.Errorf("read unfinished work: %w", err)
+	}
+	for _, x := range l.execs {
+		e.cfg.Logger.Info("adopting an apply", "execution", x.ID, "project", x.Project.Name)
+		e.watch(x)
+	}
+	for _, r := range l.runs {
+		// A plan changes nothing, so it is simply made again.
+		e.cfg.Logger.Info("starting an interrupted plan again", "run", r.ID)
+		e.begin(r, 0)
+	}
+	return nil
+}
+
+// Accept commits one webhook delivery and the task that it leads to, in one transaction. It
+// reports false for a repetition, of which nothing is kept.
+func (e *Engine) Accept(ctx context.Context, deliveryID, meaning string, ev github.Event) (fresh bool, err error) {
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		fresh, err = tx.AddDelivery(ctx, deliveryID, meaning, string(ev.Kind))
+		if err != nil || !fresh {
+			return err
+		}
+		return e.queue.Put(ctx, tx, taskEvent, ev, time.Time{})
+	})
+	return fresh, err
+}
+
+// do is the queue's handler.
+func (e *Engine) do(ctx context.Context, t queue.Task) error {
+	switch t.Name {
+	case taskEvent:
+		var ev github.Event
+		if err := json.Unmarshal(t.Body, &ev); err != nil {
+			return queue.Permanent(fmt.Errorf("decode event: %w", err))
+		}
+		return e.event(ctx, ev)
+	case taskApply:
+		var req applyRequest
+		if err := json.Unmarshal(t.Body, &req); err != nil {
+			return queue.Permanent(fmt.Errorf("decode apply request: %w", err))
+		}
+		return e.applyStep(ctx, req)
+	case taskReport:
+		var key pullKey
+		if err := json.Unmarshal(t.Body, &key); err != nil {
+			return queue.Permanent(fmt.Errorf("decode report request: %w", err))
+		}
+		return e.report(ctx, key)
+	}
+	return queue.Permanent(fmt.Errorf("unknown task %q", t.Name))
+}
+
+// put adds a task in a transaction of its own.
+func (e *Engine) put(ctx context.Context, name string, body any, at time.Time) error {
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return e.queue.Put(ctx, tx, name, body, at) })
+}
+
+// pullKey identifies a pull request.
+type pullKey struct {
+	Repo   int64 `json:"repo"`
+	Number int   `json:"number"`
+}
+
+func keyOf(p change.Pull) pullKey { return pullKey{p.Repo.ID, p.Number} }
+
+// keyed is a mutex per pull request. The map grows with the pull requests seen: a few bytes each.
+type keyed struct{ m sync.Map }
+
+func (k *keyed) lock(key pullKey) (unlock func()) {
+	v, _ := k.m.LoadOrStore(key, &sync.Mutex{})
+	mu := v.(*sync.Mutex)
+	mu.Lock()
+	return mu.Unlock
+}
+
+// LogPath is the file that Terraform's output of a plan is written to.
+func (e *Engine) LogPath(planID string) string {
+	return filepath.Join(e.cfg.DataDir, "logs", planID+".log")
+}
+
+// ExecutionDir is the directory in which an execution leaves its traces.
+func (e *Engine) ExecutionDir(id string) string {
+	return filepath.Join(e.cfg.DataDir, "executions", id)
+}
+
+// url is a link to one of our pages, or empty if no public address is configured.
+func (e *Engine) url(path string) string {
+	if e.cfg.PublicURL == "" {
+		return ""
+	}
+	return e.cfg.PublicURL + path
+}

@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/report"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// Pushes in quick succession are planned once: a push that follows another within settleWindow
+// waits until none has come for settlePause.
+const (
+	settleWindow = 5 * time.Second
+	settlePause  = 3 * time.Second
+)
+
+var (
+	errSuperseded = errors.New("superseded by a newer commit")
+	errCancelled  = errors.New("cancelled on request")
+)
+
+// event carries out what a webhook hints at.
+func (e *Engine) event(ctx context.Context, ev github.Event) error {
+	switch ev.Kind {
+	case github.KindPullRequest:
+		return e.sync(ctx, ev.Repo, ev.Pull, ev.Action)
+	case github.KindComment:
+		return e.command(ctx, ev)
+	case github.KindReview:
+		return e.refresh(ctx, ev.Repo, ev.Pull)
+	case github.KindCheckRun:
+		if ev.Action == "requested_action" && ev.ButtonIdentifier == report.ButtonApply {
+			return e.buttonApply(ctx, ev)
+		}
+		return e.replanHead(ctx, ev)
+	case github.KindCheckSuite:
+		return e.replanHead(ctx, ev)
+	}
+	return nil
+}
+
+// read asks GitHub for the pull request and merges the answer into what the store knows.
+func (e *Engine) read(ctx context.Context, repo change.Repo, number int) (store.Pull, error) {
+	facts, err := e.cfg.GitHub.Pull(ctx, repo, number)
+	if err != nil {
+		return store.Pull{}, fmt.Errorf("read pull request: %w", err)
+	}
+	known, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Pull, error) {
+		return tx.Pull(ctx, facts.Repo.ID, number)
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return store.Pull{}, err
+	}
+	if known.HeadSHA != facts.HeadSHA {
+		known.PushedAt = time.Now()
+	}
+	known.Pull, known.Note = facts, nil
+	return known, nil
+}
+
+func (e *Engine) save(ctx context.Context, p store.Pull) error {
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutPull(ctx, p) })
+}
+
+// sync brings the runs of a pull request in line with its head commit.
+func (e *Engine) sync(ctx context.Context, repo change.Repo, number int, reason string) error {
+	key := pullKey{repo.ID, number}
+	unlock := e.decisions.lock(key)
+	defer unlock()
+	pull, err := e.read(ctx, repo, number)
+	if err != nil {
+		return err
+	}
+	pull.Note = stopped(pull)
+	if err := e.save(ctx, pull); err != nil {
+		return err
+	}
+	switch {
+	case !pull.Open:
+		if err := e.cancelActive(ctx, key, change.RunCancelled, errCancelled); err != nil {
+			return err
+		}
+		if pull.Merged {
+			return e.merged(ctx, pull)
+		}
+	case pull.Note != nil:
+		if err := e.cancelActive(ctx, key, change.RunSuperseded, errSuperseded); err != nil {
+			return err
+		}
+	default:
+		if err := e.ensureRun(ctx, pull, reason); err != nil {
+			return err
+		}
+	}
+	e.reportSoon(key)
+	return nil
+}
+
+// stopped says why a pull request is not planned by itself, or nil.
+func stopped(p store.Pull) *fault.Error {
+	switch {
+	case p.Open && p.Draft:
+		return fault.New("This pull request is a draft.", "Drafts are not planned.", "Mark it ready for review.")
+	case p.Open && p.Fork && p.AllowedSHA != p.HeadSHA:
+		return fault.New("This pull request comes from a fork.",
+			"A plan runs code of the pull request with the credentials of this repository.",
+			"Someone with write permission reads the change and comments `/plan` to allow this one commit.")
+	}
+	return nil
+}
+
+// ensureRun starts a run unless the newest one is of this very head and base.
+func (e *Engine) ensureRun(ctx context.Context, p store.Pull, reason string) error {
+	last, err := e.latest(ctx, keyOf(p.Pull))
+	if err != nil {
+		return err
+	}
+	if last.HeadSHA == p.HeadSHA && last.BaseRef == p.BaseRef && last.State != change.RunSuperseded {
+		return nil
+	}
+	return e.startRun(ctx, p, reason)
+}
+
+// latest returns the newest run, or a zero one.
+func (e *Engine) latest(ctx context.Context, key pullKey) (store.Run, error) {
+	run, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Run, error) {
+		return tx.LatestRun(ctx, key.Repo, key.Number)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return store.Run{}, nil
+	}
+	return run, err
+}
+
+// startRun supersedes the active run and begins a new one. The caller holds the decision lock.
+func (e *Engine) startRun(ctx context.Context, p store.Pull, reason string) error {
+	key := keyOf(p.Pull)
+	last, err := e.latest(ctx, key)
+	if err != nil {
+		return err
+	}
+	if err := e.cancelActive(ctx, key, change.RunSuperseded, errSuperseded); err != nil {
+		return err
+	}
+	run := store.Run{ID: store.NewID(), RepoID: key.Repo, Number: key.Number, HeadSHA: p.HeadSHA,
+		BaseRef: p.BaseRef, Reason: reason, Owner: e.boot}
+	if err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.AddRun(ctx, &run) }); err != nil {
+		return fmt.Errorf("record run: %w", err)
+	}
+	var pause time.Duration
+	if last.HeadSHA != "" && last.HeadSHA != p.HeadSHA && run.CreatedAt.Sub(last.CreatedAt) < settleWindow {
+		pause = settlePause
+	}
+	e.begin(run, pause)
+	return nil
+}
+
+// cancelActive ends the active run of a pull request, if there is one.
+func (e *Engine) cancelActive(ctx context.Context, key pullKey, to change.RunState, cause error) error {
+	last, err := e.latest(ctx, key)
+	if err != nil || last.ID == "" || last.State.Done() {
+		return err
+	}
+	if err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, last.ID, to, nil) }); err != nil {
+		return fmt.Errorf("end run: %w", err)
+	}
+	e.mu.Lock()
+	cancel := e.active[last.ID]
+	e.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+	return nil
+}
+
+// refresh reads the reviews again, so that the check says what is still needed.
+func (e *Engine) refresh(ctx context.Context, repo change.Repo, number int) error {
+	unlock := e.decisions.lock(pullKey{repo.ID, number})
+	defer unlock()
+	pull, err := e.read(ctx, repo, number)
+	if err != nil {
+		return err
+	}
+	pull.Note = stopped(pull)
+	if pull.Reviews, err = e.cfg.GitHub.Reviews(ctx, repo, number); err != nil {
+		return fmt.Errorf("read reviews: %w", err)
+	}
+	if err := e.save(ctx, pull); err != nil {
+		return err
+	}
+	e.reportSoon(keyOf(pull.Pull))
+	return nil
+}
+
+// replanHead answers a request to run checks again, from a button or from GitHub's own page.
+func (e *Engine) replanHead(ctx context.Context, ev github.Event) error {
+	if ev.CheckName != "" && ev.CheckName != report.GateName && !strings.HasPrefix(ev.CheckName, report.PlanPrefix) {
+		return nil // an apply is never repeated by re-running its check
+	}
+	numbers, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]int, error) {
+		return tx.OpenPullsAt(ctx, ev.Repo.ID, ev.HeadSHA)
+	})
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if err := e.replan(ctx, ev.Repo, n, ev.Sender, "re-run"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replan plans the head again because a person with write permission asked for it.
+func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor change.User, reason string) error {
+	unlock := e.decisions.lock(pullKey{repo.ID, number})
+	defer unlock()
+	if err := e.mayCommand(ctx, repo, actor); err != nil {
+		return err
+	}
+	pull, err := e.read(ctx, repo, number)
+	if err != nil {
+		return err
+	}
+	switch {
+	case !pull.Open && !pull.Merged:
+		return fault.New("The pull request is closed.", "Only what can still be merged is planned.", "Reopen it first.")
+	case !pull.Open:
+		return fault.New("The pull request is merged.", "Its plan was made before.", "Open a new pull request for a further change.")
+	case pull.Fork:
+		pull.AllowedSHA = pull.HeadSHA
+	}
+	if pull.Note = stopped(pull); pull.Note != nil && !pull.Draft {
+		return pull.Note
+	}
+	pull.Note = nil // whoever asks for the plan of a draft gets it
+	if err := e.save(ctx, pull); err != nil {
+		return err
+	}
+	if err := e.startRun(ctx, pull, reason); err != nil {
+		return err
+	}
+	e.reportSoon(keyOf(pull.Pull))
+	return nil
+}
+
+// mayCommand asks GitHub, live, whether the person has write permission.
+func (e *Engine) mayCommand(ctx context.Context, repo change.Repo, actor change.User) error {
+	p, err := e.cfg.GitHub.Permission(ctx, repo, actor)
+	if err != nil {
+		return fmt.Errorf("read permission of %s: %w", actor.Login, err)
+	}
+	if !p.CanWrite() {
+		return fault.New("You need write permission on this repository.", "Commands spend credentials and change infrastructure.", "Ask someone who has it.")
+	}
+	return nil
+}

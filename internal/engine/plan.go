@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/artifact"
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/hclsource"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/terraform"
+)
+
+// stored says where the artifacts of a plan are.
+type stored struct {
+	Plan   artifact.Ref      `json:"plan"`
+	JSON   artifact.Ref      `json:"json"`
+	Module *terraform.Module `json:"module"` // how it was planned; Root is set anew for an apply
+}
+
+// planOne plans and judges one project and records the result, whatever it is.
+func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
+	p.State, p.StartedAt = change.RunRunning, time.Now()
+	err := e.record(ctx, *p)
+	if err == nil {
+		err = e.planAndJudge(ctx, j, p)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	p.FinishedAt = time.Now()
+	if err != nil {
+		e.cfg.Logger.Warn("plan ended without a verdict", "run", j.run.ID, "project", p.Project.Name, "error", err)
+		p.State, p.Fault = change.RunErrored, fault.Public(err)
+		p.Excerpt = excerpt(err)
+	}
+	if err := e.record(ctx, *p); err != nil {
+		e.cfg.Logger.Error("record plan", "run", j.run.ID, "error", err)
+		p.State = change.RunErrored
+	}
+}
+
+// excerpt is what Terraform itself said was wrong.
+func excerpt(err error) string {
+	var failed *terraform.Failure
+	if !errors.As(err, &failed) {
+		return ""
+	}
+	var b strings.Builder
+	for _, d := range failed.Diagnostics {
+		fmt.Fprintf(&b, "%s\n", d.Summary)
+		if d.File != "" {
+			fmt.Fprintf(&b, "  on %s line %d\n", d.File, d.Line)
+		}
+		fmt.Fprintf(&b, "%s\n\n", d.Detail)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func (e *Engine) record(ctx context.Context, p store.Plan) error {
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutPlan(ctx, p) })
+}
+
+func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error {
+	source, err := hclsource.Load(j.tree, p.Project.Dir)
+	if err != nil {
+		return err
+	}
+	repo := fmt.Sprint(j.run.RepoID)
+	m, key, err := e.cfg.Environment.Module(j.root, p.Project, source, repo, filepath.Join(e.cfg.DataDir, "states", repo))
+	if err != nil {
+		return err
+	}
+	p.StateKey = key
+	if err := e.awaitApply(ctx, key); err != nil {
+		return err
+	}
+	result, file, err := e.terraformPlan(ctx, j, p, m)
+	if err != nil {
+		return err
+	}
+	p.Summary = result.Summary
+	if err := e.judge(ctx, j, p, source, result.JSON); err != nil {
+		return err
+	}
+	return e.keep(ctx, j, p, m, file, result.JSON)
+}
+
+// terraformPlan runs Terraform with its output in the log that people can follow.
+func (e *Engine) terraformPlan(ctx context.Context, j *job, p *store.Plan, m terraform.Module) (*terraform.Plan, string, error) {
+	logFile, err := create(e.LogPath(p.ID))
+	if err != nil {
+		return nil, "", err
+	}
+	defer logFile.Close()
+	file := filepath.Join(e.workDir(j.run.ID), p.ID+".tfplan")
+	text := &strings.Builder{}
+	result, err := e.cfg.Terraform.Plan(ctx, m, terraform.PlanTo{File: file, Log: io.MultiWriter(logFile, text)})
+	p.Text = description(text.String())
+	return result, file, err
+}
+
+// description cuts Terraform's progress lines off its description of the plan.
+func description(text string) string {
+	for _, start := range []string{"Terraform used the selected providers", "No changes.", "Changes to Outputs:", "Terraform will perform"} {
+		if i := strings.Index(text, start); i >= 0 {
+			return text[i:]
+		}
+	}
+	return text
+}
+
+// judge asks every policy set and points the findings to the lines that cause them.
+func (e *Engine) judge(ctx context.Context, j *job, p *store.Plan, source *hclsource.Module, planJSON []byte) error {
+	findings, judged, err := judgeAll(ctx, j.sets, planJSON)
+	if err != nil {
+		return err
+	}
+	p.State, p.Judged, p.PolicyDigest, p.Findings = change.RunPassed, judged, j.run.PolicyDigest, nil
+	for _, f := range findings {
+		if f.Verdict == change.Pass {
+			continue
+		}
+		if f.Blocks() {
+			p.State = change.RunFailed
+		}
+		p.Findings = append(p.Findings, locate(f, source, j.changed))
+	}
+	return nil
+}
+
+// locate points to the cause: the innermost place inside the pull request, or else the innermost.
+func locate(f change.Finding, source *hclsource.Module, changed map[string]bool) change.Finding {
+	places := source.Locate(f.Address, f.Attribute)
+	if len(places) == 0 {
+		return f
+	}
+	best := places[0]
+	for _, l := range places {
+		if changed[l.File] {
+			best = l
+			break
+		}
+	}
+	f.File, f.Line, f.EndLine = best.File, best.Line, best.EndLine
+	return f
+}
+
+// keep encrypts the plan and its JSON and binds them to this very plan.
+func (e *Engine) keep(ctx context.Context, j *job, p *store.Plan, m terraform.Module, file string, planJSON []byte) error {
+	plan, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read plan file: %w", err)
+	}
+	s := stored{Module: &m}
+	s.Module.Root = ""
+	if s.Plan, err = e.cfg.Artifacts.Put(ctx, e.binding(j.run, *p, artifact.PlanFile), plan); err != nil {
+		return fmt.Errorf("keep plan: %w", err)
+	}
+	if s.JSON, err = e.cfg.Artifacts.Put(ctx, e.binding(j.run, *p, artifact.PlanJSON), planJSON); err != nil {
+		return fmt.Errorf("keep plan JSON: %w", err)
+	}
+	b, err := json.Marshal(s)
+	p.Artifacts = string(b)
+	return err
+}
+
+func (e *Engine) binding(run store.Run, p store.Plan, kind artifact.Kind) artifact.Binding {
+	return artifact.Binding{RepoID: run.RepoID, Pull: run.Number, HeadSHA: run.HeadSHA, Project: p.Project.Name, RunID: run.ID, Kind: kind}
+}
+
+// awaitApply waits until no apply changes the state: a plan made meanwhile would be stale at once.
+func (e *Engine) awaitApply(ctx context.Context, stateKey string) error {
+	for {
+		holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, stateKey) })
+		if errors.Is(err, store.ErrNotFound) || holder.State == change.ExecUnknown {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(applyPoll):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func create(file string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(file, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+}

@@ -1,0 +1,382 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/hclsource"
+	"github.com/tollgate/tollgate/internal/project"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/workspace"
+)
+
+// How long a run waits for GitHub or git to come back before it ends as errored.
+const outagePatience = 15 * time.Minute
+
+// job is one run while it is worked on.
+type job struct {
+	run     store.Run
+	pull    store.Pull
+	config  project.Config
+	sets    []*gate.Set
+	tree    fs.FS  // the merged tree, for reading
+	root    string // the merged tree on disk, for Terraform
+	plans   []store.Plan
+	changed map[string]bool // files that the pull request changes
+}
+
+// begin works on a run in the background after a pause.
+func (e *Engine) begin(run store.Run, pause time.Duration) {
+	ctx, cancel := context.WithCancelCause(e.life)
+	e.mu.Lock()
+	e.active[run.ID] = cancel
+	e.mu.Unlock()
+	e.wg.Go(func() {
+		defer cancel(nil)
+		defer func() {
+			e.mu.Lock()
+			delete(e.active, run.ID)
+			e.mu.Unlock()
+		}()
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return // whoever cancelled it has recorded so
+		}
+		e.work(ctx, run)
+	})
+}
+
+// work makes, judges and reports the plans of a run.
+func (e *Engine) work(ctx context.Context, run store.Run) {
+	log := e.cfg.Logger.With("run", run.ID, "pull", run.Number, "head", run.HeadSHA)
+	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if run.State == change.RunRunning { // interrupted and adopted
+			return tx.OwnRun(ctx, run.ID, e.boot)
+		}
+		return tx.MoveRun(ctx, run.ID, change.RunRunning, nil)
+	})
+	if err != nil {
+		log.Info("run is not started", "reason", err)
+		return
+	}
+	j := &job{run: run}
+	defer func() { _ = os.RemoveAll(e.workDir(run.ID)) }()
+	err = e.prepare(ctx, j)
+	if err == nil {
+		e.planAll(ctx, j)
+	}
+	if ctx.Err() != nil {
+		log.Info("run stopped", "cause", context.Cause(ctx))
+		return // cancelled: the state was recorded; or the server stops: the next one starts it again
+	}
+	state, flt := outcome(j, err)
+	if err != nil {
+		log.Warn("run ended without a verdict", "error", err)
+	}
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, run.ID, state, flt) })
+	if err != nil {
+		log.Error("record the end of a run", "error", err)
+		return
+	}
+	e.reportNow(ctx, pullKey{run.RepoID, run.Number})
+}
+
+// outcome is the verdict of a run: the worst of its plans.
+func outcome(j *job, err error) (change.RunState, *fault.Error) {
+	if err != nil {
+		return change.RunErrored, fault.Public(err)
+	}
+	state := change.RunPassed
+	for _, p := range j.plans {
+		switch {
+		case p.State == change.RunErrored:
+			state = change.RunErrored
+		case p.State != change.RunPassed && state == change.RunPassed:
+			state = change.RunFailed
+		}
+	}
+	return state, nil
+}
+
+func (e *Engine) workDir(runID string) string { return filepath.Join(e.cfg.DataDir, "work", runID) }
+
+// prepare finds out what is to be planned and puts it on disk.
+func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
+	j.pull, err = store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Pull, error) {
+		return tx.Pull(ctx, j.run.RepoID, j.run.Number)
+	})
+	if err != nil {
+		return err
+	}
+	e.reportSoon(keyOf(j.pull.Pull))
+	e.wg.Go(func() { e.readApprovals(ctx, j.pull) })
+	if err := patiently(ctx, func() error { return e.fetch(ctx, j) }); err != nil {
+		return err
+	}
+	if err := e.settings(ctx, j); err != nil {
+		return err
+	}
+	if err := e.discover(ctx, j); err != nil {
+		return err
+	}
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.SetRunInputs(ctx, j.run); err != nil {
+			return err
+		}
+		for _, p := range j.plans {
+			if err := tx.PutPlan(ctx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || len(j.plans) == 0 {
+		return err
+	}
+	e.reportSoon(keyOf(j.pull.Pull))
+	j.root = filepath.Join(e.workDir(j.run.ID), "tree")
+	_, err = e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, j.root)
+	return err
+}
+
+// readApprovals reads who wrote and who approved the change while Terraform works, so that the
+// check can say what is still needed. An apply does not rely on it.
+func (e *Engine) readApprovals(ctx context.Context, p store.Pull) {
+	reviews, err := e.cfg.GitHub.Reviews(ctx, p.Repo, p.Number)
+	if err != nil {
+		e.cfg.Logger.Info("reviews are not shown", "pull", p.Number, "error", err)
+		return
+	}
+	commits, err := e.cfg.GitHub.Commits(ctx, p.Repo, p.Number)
+	if err != nil {
+		e.cfg.Logger.Info("authors are not shown", "pull", p.Number, "error", err)
+		return
+	}
+	var authors []change.Commit
+	for _, c := range commits {
+		authors = append(authors, change.Commit(c))
+	}
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.SetApprovals(ctx, p.Repo.ID, p.Number, reviews, authors) })
+	if err != nil && ctx.Err() == nil {
+		e.cfg.Logger.Warn("keep reviews", "pull", p.Number, "error", err)
+	}
+}
+
+// patiently repeats f while GitHub cannot be reached.
+func patiently(ctx context.Context, f func() error) error {
+	deadline := time.Now().Add(outagePatience)
+	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
+		err := f()
+		if err == nil || !unreachable(err) || time.Now().Add(pause).After(deadline) {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// fetch brings the commits here and computes the merge result.
+func (e *Engine) fetch(ctx context.Context, j *job) error {
+	repo := j.pull.Repo
+	token, err := e.cfg.GitHub.Token(ctx, repo)
+	if err != nil {
+		return err
+	}
+	f := workspace.Fetch{RepoID: repo.ID, URL: e.cfg.GitHub.CloneURL(repo), Token: string(token.Reveal()), Pull: j.run.Number, BaseRef: j.run.BaseRef}
+	if j.run.Reason == reasonMerged {
+		f.Commit = j.pull.MergeSHA
+	}
+	commits, err := e.cfg.Git.Fetch(ctx, f)
+	if err != nil {
+		return err
+	}
+	j.run.BaseSHA = commits.Base
+	if j.run.Reason == reasonMerged {
+		return e.mergedTree(ctx, j)
+	}
+	if commits.Head != j.run.HeadSHA {
+		// A newer push is on its way as an event of its own, or the event was lost.
+		if err := e.put(ctx, taskEvent, github.Event{Kind: github.KindPullRequest, Repo: repo, Pull: j.run.Number, Action: "head moved"}, time.Now().Add(time.Second)); err != nil {
+			return err
+		}
+		return fault.New("The head of the pull request moved while it was fetched.", "Only the newest commit is planned.", "The new commit is planned by itself.")
+	}
+	merge, err := e.cfg.Git.Merge(ctx, repo.ID, commits.Base, commits.Head)
+	if err != nil {
+		return err
+	}
+	if len(merge.Conflicts) > 0 {
+		return conflict(merge.Conflicts)
+	}
+	j.run.Tree = merge.Tree
+	return nil
+}
+
+// mergedTree is the tree of the commit that the pull request became.
+func (e *Engine) mergedTree(ctx context.Context, j *job) (err error) {
+	onBase, err := e.cfg.Git.IsAncestor(ctx, j.run.RepoID, j.pull.MergeSHA, j.run.BaseSHA)
+	if err != nil {
+		return err
+	}
+	if !onBase {
+		return fault.New("The merge commit is not on the base branch.", "What was merged is not what the branch holds.", "Look at what happened to the branch, then comment `/apply`.")
+	}
+	j.run.Tree, err = e.cfg.Git.Tree(ctx, j.run.RepoID, j.pull.MergeSHA)
+	return err
+}
+
+func conflict(files []string) error {
+	shown := strings.Join(files[:min(5, len(files))], ", ")
+	if len(files) > 5 {
+		shown += fmt.Sprintf(" and %d more", len(files)-5)
+	}
+	return fault.New("The pull request conflicts with its base in "+shown+".",
+		"What would be applied is the merge of the two, and there is none.", "Merge or rebase onto the base branch and resolve the conflict.")
+}
+
+// settings reads configuration and policies from the base, never from the pull request. Where
+// the pull request is merged already, the base is what it was before, and what was approved had
+// further settings: all of them have to allow it, and the larger number of approvals counts.
+func (e *Engine) settings(ctx context.Context, j *job, further ...string) error {
+	base := j.run.BaseSHA
+	if j.run.Reason == reasonMerged {
+		var err error
+		if base, err = e.cfg.Git.FirstParent(ctx, j.run.RepoID, j.pull.MergeSHA); err != nil {
+			return err
+		}
+	}
+	j.sets = []*gate.Set{e.cfg.Builtin}
+	for i, commit := range append([]string{base}, further...) {
+		cfg, err := e.repoConfig(ctx, j.run.RepoID, commit)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			j.config = cfg
+		}
+		j.config.Apply.Approvals = max(j.config.Apply.Approvals, cfg.Apply.Approvals)
+		if err := e.addPolicies(ctx, j, commit, cfg.Policies.Dir); err != nil {
+			return err
+		}
+	}
+	j.run.PolicyDigest = digestOf(j.sets)
+	config, err := json.Marshal(j.config)
+	j.run.Config = string(config)
+	return err
+}
+
+func (e *Engine) repoConfig(ctx context.Context, repoID int64, commit string) (project.Config, error) {
+	b, err := e.cfg.Git.ReadFile(ctx, repoID, commit, project.File, 1<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		return project.Default(), nil
+	}
+	if err != nil {
+		return project.Config{}, err
+	}
+	return project.Parse(b)
+}
+
+// discover finds the projects of the merged tree that the pull request affects. A run that serves
+// an apply looks at the projects that people looked at.
+func (e *Engine) discover(ctx context.Context, j *job) (err error) {
+	if j.tree, err = e.cfg.Git.FS(ctx, j.run.RepoID, j.run.Tree, ".", configuration); err != nil {
+		return err
+	}
+	projects, err := projectsOf(j.tree, j.config)
+	if err != nil {
+		return err
+	}
+	if servesApply(j.run) {
+		v, err := e.view(ctx, keyOf(j.pull.Pull))
+		if err != nil {
+			return err
+		}
+		for _, p := range v.plans[v.reviewed().ID] {
+			j.add(p.Project)
+		}
+		return nil
+	}
+	changed, err := e.cfg.Git.ChangedFiles(ctx, j.run.RepoID, j.run.BaseSHA, j.run.Tree)
+	if err != nil {
+		return err
+	}
+	j.changed = map[string]bool{}
+	for _, f := range changed {
+		j.changed[f] = true
+	}
+	for _, p := range affected(projects, j.tree, changed) {
+		j.add(p)
+	}
+	return nil
+}
+
+// configuration chooses the files of a tree that the parsers read.
+func configuration(name string) bool {
+	return strings.HasSuffix(name, ".tf") || strings.HasSuffix(name, ".tf.json") || strings.HasSuffix(name, ".tofu") || path.Base(name) == ".terraform.lock.hcl"
+}
+
+func (j *job) add(p change.Project) {
+	j.plans = append(j.plans, store.Plan{ID: store.NewID(), RunID: j.run.ID, Project: p, State: change.RunQueued})
+}
+
+// projectsOf are the configured projects, or those that the tree shows.
+func projectsOf(tree fs.FS, cfg project.Config) ([]project.Project, error) {
+	if len(cfg.Projects) > 0 {
+		return cfg.Projects, nil
+	}
+	found, err := hclsource.Scan(tree)
+	if err != nil {
+		return nil, err
+	}
+	var infos []project.ModuleInfo
+	for _, m := range found {
+		infos = append(infos, project.ModuleInfo{Dir: m.Dir, HasBackend: m.HasBackend, HasProvider: m.HasProvider, Broken: m.Broken, Calls: m.Calls})
+	}
+	return project.Discover(infos), nil
+}
+
+// affected maps between the package that finds projects and the one that reads HCL, which do not
+// know each other.
+func affected(projects []project.Project, tree fs.FS, changed []string) []change.Project {
+	return project.Affected(projects, changed, func(dir string) ([]string, bool) {
+		m, err := hclsource.Load(tree, dir)
+		if err != nil {
+			return nil, false // its plan will say what is wrong
+		}
+		return m.Dirs(), true
+	})
+}
+
+// planAll plans the projects side by side, as many as there are slots.
+func (e *Engine) planAll(ctx context.Context, j *job) {
+	var wg sync.WaitGroup
+	for i := range j.plans {
+		wg.Go(func() {
+			select {
+			case e.slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			defer func() { <-e.slots }()
+			e.planOne(ctx, j, &j.plans[i])
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,132 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/store"
+)
+
+// How many runs of a pull request are looked at; older ones have been concluded long ago.
+const runsInView = 40
+
+// view is all that the store knows of one pull request, read in one transaction.
+type view struct {
+	pull       store.Pull
+	runs       []store.Run // newest first
+	plans      map[string][]store.Plan
+	executions []store.Execution
+	checks     map[string]store.Check
+}
+
+func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
+	return store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (v view, err error) {
+		if v.pull, err = tx.Pull(ctx, key.Repo, key.Number); err != nil {
+			return v, err
+		}
+		if v.runs, err = tx.RunsOf(ctx, key.Repo, key.Number, runsInView); err != nil {
+			return v, err
+		}
+		v.plans = map[string][]store.Plan{}
+		for _, r := range v.runs {
+			if v.plans[r.ID], err = tx.PlansOf(ctx, r.ID); err != nil {
+				return v, err
+			}
+		}
+		if v.executions, err = tx.ExecutionsOf(ctx, key.Repo, key.Number); err != nil {
+			return v, err
+		}
+		v.checks, err = tx.Checks(ctx, key.Repo, key.Number)
+		return v, err
+	})
+}
+
+// busy reports whether a plan or an apply of the pull request is under way.
+func (v view) busy() bool {
+	return slices.ContainsFunc(v.runs, func(r store.Run) bool { return !r.State.Done() }) ||
+		slices.ContainsFunc(v.executions, func(x store.Execution) bool { return !x.State.Done() })
+}
+
+// newest is the newest run, or a zero one.
+func (v view) newest() store.Run {
+	if len(v.runs) == 0 {
+		return store.Run{}
+	}
+	return v.runs[0]
+}
+
+// reviewed is the newest run that people could look at before they approved: one that was not
+// made to serve an apply.
+func (v view) reviewed() store.Run {
+	for _, r := range v.runs {
+		if !servesApply(r) {
+			return r
+		}
+	}
+	return store.Run{}
+}
+
+func servesApply(r store.Run) bool {
+	return r.Reason == reasonMerged || r.Reason == reasonMoved
+}
+
+// shown is the plan of a project that people looked at.
+func (v view) shown(project string) (store.Plan, bool) {
+	for _, p := range v.plans[v.reviewed().ID] {
+		if p.Project.Name == project && p.State == change.RunPassed {
+			return p, true
+		}
+	}
+	return store.Plan{}, false
+}
+
+// runOf is the newest finished run of exactly this tree, unless Terraform refused one of its
+// plans because the state had moved.
+func (v view) runOf(tree string) (store.Run, bool) {
+	for _, r := range v.runs {
+		if r.HeadSHA == v.pull.HeadSHA && r.Tree == tree && (r.State == change.RunPassed || r.State == change.RunFailed) {
+			return r, !slices.ContainsFunc(v.plans[r.ID], func(p store.Plan) bool { return v.execution(p.ID).Cause == store.CauseStale })
+		}
+	}
+	return store.Run{}, false
+}
+
+// execution is what consumed a plan, or a zero one.
+func (v view) execution(planID string) store.Execution {
+	for _, x := range v.executions {
+		if x.PlanID == planID {
+			return x
+		}
+	}
+	return store.Execution{}
+}
+
+// pending reports whether a project has a plan in the run that is still to be applied.
+func (v view) pending(project string, run store.Run) bool {
+	return slices.ContainsFunc(v.plans[run.ID], func(p store.Plan) bool {
+		return p.Project.Name == project && !p.Summary.Counts.Empty() && v.execution(p.ID).State != change.ExecApplied
+	})
+}
+
+// difference says in a few words how two effects differ.
+func difference(was, is change.PlanSummary) string {
+	if was.Counts != is.Counts {
+		return fmt.Sprintf("%s before, %s now", counts(was.Counts), counts(is.Counts))
+	}
+	before := map[string]change.ResourceChange{}
+	for _, c := range was.Changes {
+		before[c.Address] = c
+	}
+	for _, c := range is.Changes {
+		if b, ok := before[c.Address]; !ok || b.Action != c.Action {
+			return "`" + c.Address + "` is new in it"
+		}
+	}
+	return "the same resources, but with other values"
+}
+
+func counts(c change.Counts) string {
+	return fmt.Sprintf("%d to create, %d to update, %d to replace, %d to delete", c.Create, c.Update, c.Replace, c.Delete)
+}
