@@ -86,18 +86,17 @@ func invalid(resource, field, code, message string) *reply {
 
 // Routes lists the REST operations that the stand-in serves, such as
 // "GET /repos/{owner}/{repo}/pulls", sorted.
-func (s *Server) Routes() []string {
+func Routes() []string {
 	var list []string
-	for _, r := range s.routes {
+	for _, r := range allRoutes() {
 		list = append(list, r.pattern)
 	}
 	slices.Sort(list)
 	return list
 }
 
-func (s *Server) routeAPI() {
-	s.routes = slices.Concat(appRoutes, repoRoutes, pullRoutes, issueRoutes, checkRoutes, deployRoutes, gitRoutes)
-	s.api = newRouter(s.routes)
+func allRoutes() []route {
+	return slices.Concat(appRoutes, repoRoutes, pullRoutes, issueRoutes, checkRoutes, deployRoutes, gitRoutes)
 }
 
 var byRepoID = regexp.MustCompile(`^/repositories/(\d+)(/.*)?$`)

@@ -1,6 +1,7 @@
 package ghsim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -47,9 +48,21 @@ func (s *Server) installationsOf(a *app) []*installation {
 func (s *Server) listInstallations(c *call) *reply {
 	var items []obj
 	for _, i := range s.installationsOf(c.actor.app) {
-		items = append(items, s.installation(i))
+		items = append(items, s.installationItem(i))
 	}
 	return paged(s, c, items)
+}
+
+// installationItem is an installation in the list, where GitHub describes the account as a user
+// and an enterprise in one.
+func (s *Server) installationItem(i *installation) obj {
+	o := s.installation(i)
+	delete(o, "client_id")
+	maps.Copy(o["account"].(obj), obj{
+		"slug": i.account.login, "name": cmp.Or(i.account.name, i.account.login),
+		"created_at": stamp(i.account.created), "updated_at": stamp(i.account.created),
+	})
+	return o
 }
 
 // ownInstallation finds an installation of the App that asks.
@@ -127,7 +140,7 @@ func (s *Server) createToken(c *call) *reply {
 		var shown []obj
 		for _, r := range narrowed {
 			t.repos[r.id] = true
-			shown = append(shown, s.fullRepository(r, actor{kind: "installation", token: t}))
+			shown = append(shown, s.ownRepository(r, actor{kind: "installation", token: t}))
 		}
 		o["repositories"], o["repository_selection"] = shown, "selected"
 	}
@@ -160,7 +173,7 @@ func (s *Server) installationRepos(c *call) *reply {
 	var items []obj
 	for _, r := range s.covered(c.actor.token.inst) {
 		if c.actor.token.repos == nil || c.actor.token.repos[r.id] {
-			items = append(items, s.fullRepository(r, c.actor))
+			items = append(items, s.ownRepository(r, c.actor))
 		}
 	}
 	out := counted(s, c, "repositories", items)
@@ -253,7 +266,7 @@ func (s *Server) getRateLimit(c *call) *reply {
 }
 
 func (s *Server) getMeta(*call) *reply {
-	return ok(obj{"verifiable_password_authentication": true, "installed_version": enterpriseVersion})
+	return ok(obj{"verifiable_password_authentication": true})
 }
 
 func (s *Server) getUser(c *call) *reply { return s.showUser(s.account(c.r.PathValue("username"))) }

@@ -89,7 +89,7 @@ func (s *Server) createIssue(c *call) *reply {
 		app: c.actor.via(), state: "open", created: s.now(), updated: s.now(), labels: in.Labels,
 	}
 	c.repo.issues[i.number] = i
-	s.emit(c.repo, i.author, "issues", "opened", obj{"issue": s.issue(i)})
+	s.emit(c.repo, i.author, "issues", "opened", obj{"issue": s.hookIssue(i)})
 	return created(s.issue(i))
 }
 
@@ -131,7 +131,7 @@ func (s *Server) setIssueState(i *issue, by *account, state, reason string) {
 	if state == "open" {
 		i.reason, i.closed, i.closedBy, action = "reopened", time.Time{}, nil, "reopened"
 	}
-	s.emit(i.repo, by, "issues", action, obj{"issue": s.issue(i)})
+	s.emit(i.repo, by, "issues", action, obj{"issue": s.hookIssue(i)})
 }
 
 func (s *Server) listComments(c *call, i *issue) *reply {

@@ -249,9 +249,6 @@ func (s *Server) getContents(c *call) *reply {
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		dir, name = path[:i], path[i+1:]
 	}
-	if path == "" {
-		return s.listDir(c, sha, "", rev)
-	}
 	siblings, err := c.repo.git.list(sha, dir)
 	if err != nil {
 		return notFound()

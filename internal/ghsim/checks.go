@@ -267,9 +267,6 @@ func (s *Server) emitRunTo(x *run, by *account, action string, extra obj) {
 
 func (s *Server) emitSuiteTo(x *suite, by *account, action string) {
 	about := obj{"check_suite": s.hookSuite(x)}
-	if action == "requested" || action == "rerequested" {
-		about["actions_meta"] = nil
-	}
 	if inst := s.installationOf(x.app, x.repo); inst != nil {
 		s.emitTo(inst, x.repo, by, "check_suite", action, about)
 	}

@@ -109,7 +109,7 @@ func (in *runInput) check() *reply {
 		}
 	}
 	return firstFault(
-		oneOf("status", in.Status, "queued", "in_progress", "completed", "waiting", "requested", "pending"),
+		oneOf("status", in.Status, "queued", "in_progress", "completed"),
 		oneOf("conclusion", in.Conclusion, conclusions...),
 		in.Output.check(),
 		checkActions(in.Actions),

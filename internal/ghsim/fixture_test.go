@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-github/v60/github"
 
 	"github.com/tollgate/tollgate/internal/ghsim"
+	"github.com/tollgate/tollgate/internal/ghsim/contract"
 )
 
 const secret = "a webhook secret of more than 32 bytes"
@@ -41,6 +42,7 @@ type bundle struct {
 	inst   int64
 	hooks  *receiver
 	client *github.Client // of the installation
+	check  *contract.Checker
 	ctx    context.Context
 }
 
@@ -130,11 +132,21 @@ func setupWith(t *testing.T, cfg ghsim.Config) *bundle {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
-	cfg.Dir = t.TempDir()
+	checker, err := contract.New()
+	ok(t, err)
+	cfg.Dir, cfg.Observe, cfg.ObserveDelivery = t.TempDir(), checker.Exchange, checker.Delivery
 	srv, err := ghsim.New(cfg)
 	ok(t, err)
-	t.Cleanup(func() { ok(t, srv.Close()) })
-	b := &bundle{srv: srv, hooks: newReceiver(t), ctx: ctx}
+	t.Cleanup(func() {
+		ok(t, srv.Close())
+		for _, d := range checker.Differences() {
+			// A client may break the rules in a test, but then the stand-in must have refused it.
+			if d.Side != contract.Request || d.Status < 400 {
+				t.Error(d)
+			}
+		}
+	})
+	b := &bundle{srv: srv, hooks: newReceiver(t), check: checker, ctx: ctx}
 	for _, login := range []string{"ada", "bob", "eve", "mallory"} {
 		_, err := srv.CreateUser(ghsim.User{Login: login, Name: strings.ToUpper(login[:1]) + login[1:], Email: login + "@example.com"})
 		ok(t, err)
@@ -156,7 +168,7 @@ func setupWith(t *testing.T, cfg ghsim.Config) *bundle {
 	ok(t, err)
 	b.inst, err = srv.Install(b.app.ID, "acme")
 	ok(t, err)
-	b.client = b.installationClient(t, nil)
+	b.client = b.installationClient(t, &github.InstallationTokenOptions{})
 	b.settle(t)
 	b.hooks.forget()
 	return b
@@ -185,6 +197,18 @@ func (b *bundle) installationClient(t *testing.T, o *github.InstallationTokenOpt
 	itr := ghinstallation.NewFromAppsTransport(b.transport(t), b.inst)
 	itr.InstallationTokenOptions = o
 	return b.enterprise(t, itr)
+}
+
+// do sends any request and decodes the answer into into, if that is not nil.
+func (b *bundle) do(t *testing.T, c *github.Client, method, path string, body, into any) *github.Response {
+	t.Helper()
+	req, err := c.NewRequest(method, path, body)
+	ok(t, err)
+	resp, err := c.Do(b.ctx, req, into)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return resp
 }
 
 // settle waits until every webhook has been answered.

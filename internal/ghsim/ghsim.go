@@ -36,6 +36,9 @@ type Config struct {
 	Clock func() time.Time
 	// RateLimit is the number of requests per hour and token; 5,000 by default, as on github.com.
 	RateLimit int
+	// DeliveryTimeout is how long a webhook waits for its answer; ten seconds by default, as on
+	// GitHub.
+	DeliveryTimeout time.Duration
 	// Observe is called after each REST request has been answered, in the order of the answers.
 	// It must not call back into the Server.
 	Observe func(Exchange)
@@ -53,9 +56,8 @@ type Server struct {
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
 
-	api    *router
-	routes []route
-	web    *http.ServeMux
+	api *router
+	web *http.ServeMux
 
 	witness witness
 	faults  faults
@@ -80,7 +82,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.witness.open(filepath.Join(cfg.Dir, "requests.jsonl")); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	s.routeAPI()
+	s.api = newRouter(allRoutes())
 	s.routeWeb()
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
 	s.tasks.Go(func() {
@@ -103,6 +105,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.RateLimit == 0 {
 		cfg.RateLimit = 5000
+	}
+	if cfg.DeliveryTimeout == 0 {
+		cfg.DeliveryTimeout = 10 * time.Second
 	}
 	return cfg
 }

@@ -20,9 +20,6 @@ import (
 	"time"
 )
 
-// deliveryTimeout is how long GitHub waits for an answer.
-const deliveryTimeout = 10 * time.Second
-
 // Delivery is one attempt to deliver one webhook.
 type Delivery struct {
 	ID             int64
@@ -167,7 +164,7 @@ func (s *Server) pump(a *app) {
 
 func (s *Server) send(a *app) {
 	client := &http.Client{
-		Timeout:       deliveryTimeout,
+		Timeout:       s.cfg.DeliveryTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	defer client.CloseIdleConnections()
@@ -286,6 +283,22 @@ func (s *Server) emitTo(inst *installation, r *repo, sender *account, event, act
 	}
 	maps.Copy(payload, about)
 	s.queueHook(inst.app, inst, r, event, payload)
+}
+
+// Events lists the webhooks that the stand-in can send, as event or event.action, sorted.
+func Events() []string {
+	return []string{
+		"check_run.completed", "check_run.created", "check_run.requested_action", "check_run.rerequested",
+		"check_suite.completed", "check_suite.requested", "check_suite.rerequested",
+		"deployment.created", "deployment_status.created",
+		"installation.created", "installation.deleted",
+		"issue_comment.created", "issue_comment.deleted", "issue_comment.edited",
+		"issues.closed", "issues.opened", "issues.reopened",
+		"pull_request.closed", "pull_request.converted_to_draft", "pull_request.edited", "pull_request.opened",
+		"pull_request.ready_for_review", "pull_request.reopened", "pull_request.synchronize",
+		"pull_request_review.dismissed", "pull_request_review.submitted",
+		"push", "status",
+	}
 }
 
 // eventPermission is what an App needs in order to hear of an event.

@@ -36,7 +36,7 @@ func newRouter(routes []route) *router {
 			c.names = append(c.names, m[1])
 			one := `([^/]+)`
 			if spansSlashes[m[1]] {
-				one = `(.*)` // also nothing: the root of the contents
+				one = `(.+)`
 			}
 			expr = strings.Replace(expr, regexp.QuoteMeta(m[0]), one, 1)
 		}

@@ -82,7 +82,7 @@ func (s *Server) publicUser(a *account) obj {
 	for k, v := range (obj{
 		"name": orNull(a.name), "company": nil, "blog": "", "location": nil, "email": orNull(a.email), "hireable": nil,
 		"bio": nil, "twitter_username": nil, "public_repos": 0, "public_gists": 0, "followers": 0, "following": 0,
-		"created_at": stamp(a.created), "updated_at": stamp(a.created),
+		"created_at": stamp(a.created), "updated_at": stamp(a.created), "user_view_type": "public",
 	}) {
 		u[k] = v
 	}
@@ -148,10 +148,16 @@ func (s *Server) repository(r *repo) obj {
 	return o
 }
 
-// fullRepository is what GET /repos/{owner}/{repo} answers.
-func (s *Server) fullRepository(r *repo, a actor) obj {
+// ownRepository is a repository in the lists of an installation.
+func (s *Server) ownRepository(r *repo, a actor) obj {
 	o := s.repository(r)
 	o["permissions"] = s.repoPermissions(r, a)
+	return o
+}
+
+// fullRepository is what GET /repos/{owner}/{repo} answers.
+func (s *Server) fullRepository(r *repo, a actor) obj {
+	o := s.ownRepository(r, a)
 	o["subscribers_count"], o["network_count"] = 0, 0
 	o["allow_squash_merge"], o["allow_merge_commit"], o["allow_rebase_merge"] = true, true, true
 	o["allow_auto_merge"], o["allow_update_branch"], o["delete_branch_on_merge"] = false, false, false
@@ -194,12 +200,14 @@ func (s *Server) appShape(a *app) obj {
 	}
 }
 
-// maybeApp is an App or null.
-func (s *Server) maybeApp(a *app) any {
+// via is the App that acted for an account, or null.
+func (s *Server) via(a *app) any {
 	if a == nil {
 		return nil
 	}
-	return s.appShape(a)
+	o := s.appShape(a)
+	delete(o, "client_id")
+	return o
 }
 
 func (s *Server) installation(i *installation) obj {

@@ -97,7 +97,7 @@ func (s *Server) deployment(d *deployment) obj {
 		"description": orNull(d.description), "creator": s.user(d.creator), "created_at": stamp(d.created),
 		"updated_at": stamp(d.updated), "statuses_url": api + "/statuses", "repository_url": s.apiRepo(d.repo),
 		"transient_environment": d.transient, "production_environment": d.production,
-		"performed_via_github_app": s.maybeApp(d.app),
+		"performed_via_github_app": s.via(d.app),
 	}
 }
 
@@ -108,6 +108,6 @@ func (s *Server) deploymentStatus(d *deployment, x *deploymentStatus) obj {
 		"state": x.state, "creator": s.user(x.creator), "description": x.description, "environment": x.env,
 		"target_url": x.logURL, "created_at": stamp(x.created), "updated_at": stamp(x.created), "deployment_url": api,
 		"repository_url": s.apiRepo(d.repo), "environment_url": x.envURL, "log_url": x.logURL,
-		"performed_via_github_app": s.maybeApp(x.app),
+		"performed_via_github_app": s.via(x.app),
 	}
 }

@@ -106,7 +106,7 @@ func (s *Server) issue(i *issue) obj {
 		"comments": len(i.comments()), "created_at": stamp(i.created), "updated_at": stamp(i.updated),
 		"closed_at": stamp(i.closed), "author_association": association(i.repo, i.author), "active_lock_reason": nil,
 		"body": orNull(i.body), "closed_by": s.maybeUser(i.closedBy), "timeline_url": api + "/timeline",
-		"performed_via_github_app": s.maybeApp(i.app), "state_reason": orNull(i.reason), "reactions": s.reactions(api, nil),
+		"performed_via_github_app": s.via(i.app), "state_reason": orNull(i.reason), "reactions": s.reactions(api, nil),
 	}
 	if p := i.pull; p != nil {
 		html := s.htmlPull(p)
@@ -116,6 +116,13 @@ func (s *Server) issue(i *issue) obj {
 			"patch_url": html + ".patch", "merged_at": stamp(p.mergedAt),
 		}
 	}
+	return o
+}
+
+// hookIssue is an issue in webhooks, which don't say who closed it.
+func (s *Server) hookIssue(i *issue) obj {
+	o := s.issue(i)
+	delete(o, "closed_by")
 	return o
 }
 
@@ -130,7 +137,7 @@ func (s *Server) comment(c *comment) obj {
 		"issue_url": fmt.Sprintf("%s/issues/%d", s.apiRepo(c.issue.repo), c.issue.number), "id": c.id,
 		"node_id": nodeID("IssueComment", c.id), "user": s.user(c.author), "created_at": stamp(c.created),
 		"updated_at": stamp(c.updated), "author_association": association(c.issue.repo, c.author), "body": c.body,
-		"reactions": s.reactions(api, c.reactions), "performed_via_github_app": s.maybeApp(c.app),
+		"reactions": s.reactions(api, c.reactions), "performed_via_github_app": s.via(c.app),
 	}
 }
 

@@ -96,7 +96,7 @@ func (s *Server) addComment(i *issue, by *account, via *app, body string) (*comm
 	c := &comment{id: s.id(), issue: i, author: by, app: via, body: body, created: s.now(), updated: s.now()}
 	i.repo.comments[c.id] = c
 	i.updated = s.now()
-	s.emit(i.repo, by, "issue_comment", "created", obj{"issue": s.issue(i), "comment": s.comment(c)})
+	s.emit(i.repo, by, "issue_comment", "created", obj{"issue": s.hookIssue(i), "comment": s.comment(c)})
 	return c, nil
 }
 
@@ -110,7 +110,7 @@ func (s *Server) editComment(c *comment, by *account, body string) *reply {
 	from := c.body
 	c.body, c.updated = body, s.now()
 	s.emit(c.issue.repo, by, "issue_comment", "edited", obj{
-		"issue": s.issue(c.issue), "comment": s.comment(c), "changes": obj{"body": obj{"from": from}},
+		"issue": s.hookIssue(c.issue), "comment": s.comment(c), "changes": obj{"body": obj{"from": from}},
 	})
 	return nil
 }
@@ -120,7 +120,7 @@ func (s *Server) deleteComment(c *comment, by *account) *reply {
 		return forbidden()
 	}
 	delete(c.issue.repo.comments, c.id)
-	s.emit(c.issue.repo, by, "issue_comment", "deleted", obj{"issue": s.issue(c.issue), "comment": s.comment(c)})
+	s.emit(c.issue.repo, by, "issue_comment", "deleted", obj{"issue": s.hookIssue(c.issue), "comment": s.comment(c)})
 	return nil
 }
 
