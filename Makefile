@@ -11,11 +11,11 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # cgo no C compiler is needed.
 export CGO_ENABLED := 0
 
-# What a developer's shell has set for AWS and Terraform must not reach a demonstration or a test:
-# it may name another account, or a file that does not exist. Only where the user's provider
-# mirrors are is passed on.
+# What a developer's shell has set for AWS, Terraform and Tollgate must not reach a demonstration or
+# a test: it may name another account, or a file that does not exist. Only the configuration that
+# may name provider mirrors is passed on.
 export USER_CLI_CONFIG ?= $(TF_CLI_CONFIG_FILE)
-unexport $(filter AWS_% TF_%,$(.VARIABLES))
+unexport $(filter AWS_% TF_% TOLLGATE_%,$(.VARIABLES))
 
 stage := tools/stage
 setup := .tools/bin/setup -cache .tools/cache -cli-config "$$USER_CLI_CONFIG" -home "$$HOME" -lock infrastructure/.terraform.lock.hcl
@@ -33,7 +33,8 @@ demo: go ## Run the whole product here, ready to click on (DEMO_FLAGS=--script p
 	@test -x bin/bot || echo 'Compiling. The first time takes a minute on two cores, and downloads what the program is made of.'
 	@$(stage) 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
 	@$(MAKE) -j2 demo-parts bin/bot
-	@exec bin/bot demo --tools-dir .tools/cache $(DEMO_FLAGS)
+	@if [ -f "$$USER_CLI_CONFIG" ]; then export TF_CLI_CONFIG_FILE="$$USER_CLI_CONFIG"; fi; \
+	exec bin/bot demo --tools-dir .tools/cache $(DEMO_FLAGS)
 
 .PHONY: demo-parts
 demo-parts:
