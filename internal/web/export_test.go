@@ -1,0 +1,4 @@
+package web
+
+// MaxStreams lets the tests reach the limit.
+const MaxStreams = maxStreams

@@ -1,0 +1,299 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/livelog"
+	"github.com/tollgate/tollgate/internal/report"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// parse reads each page with the frame around it.
+func parse() map[string]*template.Template {
+	out := map[string]*template.Template{}
+	for _, n := range []string{"index.html", "run.html", "execution.html", "error.html"} {
+		t := template.New("frame.html").Funcs(funcs)
+		out[n] = template.Must(t.ParseFS(templates, "templates/frame.html", "templates/parts.html", "templates/"+n))
+	}
+	return out
+}
+
+var funcs = template.FuncMap{
+	"short":    func(sha string) string { return sha[:min(7, len(sha))] },
+	"stamp":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"counts":   counts,
+	"word":     word,
+	"sections": report.Sections,
+	"verb":     func(a change.Action) string { return verbs[a] },
+	"join":     func(s []string) string { return strings.Join(s, ", ") },
+	"place":    place,
+	"link":     link,
+}
+
+// view is what every page's template gets.
+type view struct {
+	Title   string
+	Refresh bool // the page changes by itself
+	Body    any
+}
+
+// render writes a page whole or not at all. All of it is cleaned, so that no template can forget to.
+func (s *server) render(w http.ResponseWriter, status int, name string, v view) {
+	var b bytes.Buffer
+	if err := s.pages[name].Execute(&b, v); err != nil {
+		s.Log.Error("template failed", "template", name, "error", err)
+		http.Error(w, "This page cannot be shown.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, report.Clean(b.String())) // the reader went away
+}
+
+func (s *server) index(w http.ResponseWriter, r *http.Request) error {
+	type row struct {
+		Run
+		Age, Took string
+	}
+	body := struct {
+		List bool
+		Runs []row
+	}{List: s.List}
+	if s.List {
+		runs, err := s.Source.Runs(r.Context(), maxRuns)
+		if err != nil {
+			return fmt.Errorf("list runs: %w", err)
+		}
+		for _, run := range runs {
+			body.Runs = append(body.Runs, row{run, s.age(run.Created), took(run.Created, run.Ended)})
+		}
+	}
+	s.render(w, http.StatusOK, "index.html", view{Title: "Runs", Body: body})
+	return nil
+}
+
+// runView is a run with what its page derives.
+type runView struct {
+	Run
+	Age, Took string
+	Plans     []planView
+}
+
+type planView struct {
+	report.Plan
+	Dangers []change.ResourceChange
+	Lines   []report.Line
+	More    int // lines of the plan that the page leaves to its text
+	Log     logView
+	TextURL string
+}
+
+// logView is the end of a log and where the rest of it is.
+type logView struct {
+	Text    string
+	Cut     bool
+	RawURL  string
+	Stream  string // where what follows is streamed, or empty if nothing will
+	Heading string
+}
+
+const (
+	maxLogBytes  = 256 << 10
+	maxPlanLines = 4_000
+)
+
+func (s *server) run(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	run, err := s.Source.Run(r.Context(), id)
+	if err != nil {
+		return fmt.Errorf("read run: %w", err)
+	}
+	v := runView{Run: run, Age: s.age(run.Created), Took: took(run.Created, run.Ended)}
+	for _, p := range run.Report.Plans {
+		base := "/runs/" + url.PathEscape(id)
+		pv := planView{Plan: p, Dangers: dangers(p.Summary), TextURL: base + "/plan/" + url.PathEscape(p.Project.Name)}
+		if p.Text != "" {
+			pv.Lines = report.Lines(p.Text)
+			pv.More = max(0, len(pv.Lines)-maxPlanLines)
+			pv.Lines = pv.Lines[:len(pv.Lines)-pv.More]
+		}
+		log, err := s.Source.RunLog(r.Context(), id, p.Project.Name)
+		if pv.Log, err = logEnd(log, err, base+"/log/"+url.PathEscape(p.Project.Name)); err != nil {
+			return err
+		}
+		v.Plans = append(v.Plans, pv)
+	}
+	title := fmt.Sprintf("%s #%d", run.Report.Pull.Repo.FullName(), run.Report.Pull.Number)
+	s.render(w, http.StatusOK, "run.html", view{Title: title, Refresh: !run.Report.State.Done(), Body: v})
+	return nil
+}
+
+type executionView struct {
+	Execution
+	Age, Took string
+	Dangers   []change.ResourceChange
+	Log       logView
+}
+
+func (s *server) execution(w http.ResponseWriter, r *http.Request) error {
+	id := r.PathValue("id")
+	e, err := s.Source.Execution(r.Context(), id)
+	if err != nil {
+		return fmt.Errorf("read execution: %w", err)
+	}
+	v := executionView{Execution: e, Age: s.age(e.Created), Took: took(e.Created, e.Ended), Dangers: dangers(e.Report.Summary)}
+	log, err := s.Source.ExecutionLog(r.Context(), id)
+	if v.Log, err = logEnd(log, err, "/executions/"+url.PathEscape(id)+"/log"); err != nil {
+		return err
+	}
+	title := "Apply of " + e.Report.Execution.Project.Name
+	s.render(w, http.StatusOK, "execution.html", view{Title: title, Refresh: !e.Report.Execution.State.Done(), Body: v})
+	return nil
+}
+
+// logEnd reads the end of a log for a page. err is the source's; a log that is not there yet is empty.
+func logEnd(log Log, err error, address string) (logView, error) {
+	if isNotFound(err) {
+		return logView{}, nil
+	}
+	if err != nil {
+		return logView{}, fmt.Errorf("find log: %w", err)
+	}
+	done := log.Done()
+	tail, start, err := livelog.Tail(log.Path, maxLogBytes)
+	if err != nil {
+		return logView{}, err
+	}
+	if !done { // the stream begins with a whole line
+		tail = tail[:bytes.LastIndexByte(tail, '\n')+1]
+	}
+	v := logView{Text: string(tail), Cut: start > 0, RawURL: address}
+	if !done {
+		v.Stream = fmt.Sprintf("%s/stream?from=%d", address, start+int64(len(tail)))
+	}
+	return v, nil
+}
+
+func (s *server) planText(w http.ResponseWriter, r *http.Request) error {
+	run, err := s.Source.Run(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return fmt.Errorf("read run: %w", err)
+	}
+	for _, p := range run.Report.Plans {
+		if p.Project.Name == r.PathValue("project") {
+			asText(w)
+			_, _ = io.WriteString(w, report.Clean(p.Text)) // the reader went away
+			return nil
+		}
+	}
+	return ErrNotFound
+}
+
+// asText makes the answer inert even in a browser that guesses.
+func asText(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
+}
+
+func dangers(s change.PlanSummary) []change.ResourceChange {
+	var out []change.ResourceChange
+	for _, a := range []change.Action{change.Delete, change.Replace, change.Forget} {
+		for _, c := range s.Changes {
+			if c.Action == a {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+var verbs = map[change.Action]string{
+	change.Delete: "destroy", change.Replace: "replace", change.Forget: "forget", change.Create: "create",
+	change.Update: "update", change.Read: "read", change.NoOp: "keep",
+}
+
+// countView is one number of a plan; Kind is the class that colours it.
+type countView struct {
+	N          int
+	What, Kind string
+}
+
+func counts(c change.Counts) []countView {
+	var out []countView
+	for _, v := range []countView{
+		{c.Delete, "destroy", "bad"}, {c.Replace, "replace", "bad"}, {c.Forget, "forget", "bad"}, {c.Create, "create", "good"},
+		{c.Update, "update", "warn"}, {c.Import, "import", ""}, {c.Move, "move", ""}, {c.Outputs, "outputs", ""},
+	} {
+		if v.N > 0 {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// word is an outcome in words; the class of the same name colours it.
+func word(outcome string) string {
+	switch outcome {
+	case "success":
+		return "passed"
+	case "failure":
+		return "not passed"
+	case "in_progress":
+		return "running"
+	case "action_required":
+		return "needs a person"
+	}
+	return outcome
+}
+
+// place is "file:line" of a finding.
+func place(f change.Finding) string {
+	if f.Line > 0 {
+		return fmt.Sprintf("%s:%d", f.File, f.Line)
+	}
+	return f.File
+}
+
+// link is the address if it is one of the web, and nothing otherwise.
+func link(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	return u.String()
+}
+
+func (s *server) age(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	switch d := s.Now().Sub(t); {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	default:
+		return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+	}
+}
+
+func took(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return ""
+	}
+	return to.Sub(from).Round(100 * time.Millisecond).String()
+}
