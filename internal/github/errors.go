@@ -66,49 +66,49 @@ func (o operation) explain(err error) error {
 			"The App has used up its allowance of requests for now.",
 			"Nothing needs to be done: Tollgate goes on after "+limit.Until.UTC().Format("15:04:05 UTC")+".")
 	}
-	kind, f := o.refusal(err)
+	f, kind := o.refusal(err)
 	f.Err = fmt.Errorf("%s: %w: %w", o.action, kind, err)
 	return f
 }
 
-func (o operation) refusal(err error) (kind error, f *fault.Error) {
+func (o operation) refusal(err error) (f *fault.Error, kind error) {
 	var s *statusError
 	switch {
 	case errors.Is(err, ErrIncomplete):
-		return ErrIncomplete, fault.New("GitHub's list is not complete: Tollgate could not "+o.action+".",
-			"Nothing is decided on a part of the facts.", "Try again in a moment.")
+		return fault.New("GitHub's list is not complete: Tollgate could not "+o.action+".",
+			"Nothing is decided on a part of the facts.", "Try again in a moment."), ErrIncomplete
 	case !errors.As(err, &s) || s.Status >= 500:
-		return ErrUnavailable, fault.New("GitHub gave no usable answer: Tollgate could not "+o.action+".", "",
-			"Tollgate tries again by itself; if it lasts, see https://www.githubstatus.com or the Enterprise Server's state.")
+		return fault.New("GitHub gave no usable answer: Tollgate could not "+o.action+".", "",
+			"Tollgate tries again by itself; if it lasts, see https://www.githubstatus.com or the Enterprise Server's state."), ErrUnavailable
 	}
 	if s.Token && s.Status != 401 {
 		return tokenRefusal(s.Status)
 	}
 	switch s.Status {
 	case 401:
-		return ErrUnauthorized, fault.New("GitHub does not accept the App's credentials.",
+		return fault.New("GitHub does not accept the App's credentials.",
 			"Tollgate could not "+o.action+".",
-			"Check that the App's id and private key belong together, and that the App is neither suspended nor uninstalled.")
+			"Check that the App's id and private key belong together, and that the App is neither suspended nor uninstalled."), ErrUnauthorized
 	case 403:
-		return ErrForbidden, fault.New("GitHub does not permit the App to "+o.action+".",
+		return fault.New("GitHub does not permit the App to "+o.action+".",
 			"The App probably lacks the permission \""+o.needed(s)+"\" in this repository.",
-			"Grant it on the App's settings page, and let the owner accept it for the installation.")
+			"Grant it on the App's settings page, and let the owner accept it for the installation."), ErrForbidden
 	case 404:
-		return ErrNotFound, fault.New("GitHub knows nothing of what Tollgate asked for: it could not "+o.action+".",
-			"It was deleted or moved, or the App is not installed on this repository.", "")
+		return fault.New("GitHub knows nothing of what Tollgate asked for: it could not "+o.action+".",
+			"It was deleted or moved, or the App is not installed on this repository.", ""), ErrNotFound
 	}
-	return ErrRejected, fault.New("GitHub refused a request of Tollgate: it could not "+o.action+".", "",
-		"The server's log has GitHub's answer.")
+	return fault.New("GitHub refused a request of Tollgate: it could not "+o.action+".", "",
+		"The server's log has GitHub's answer."), ErrRejected
 }
 
 // tokenRefusal is about the installation, whatever the operation was.
-func tokenRefusal(status int) (kind error, f *fault.Error) {
+func tokenRefusal(status int) (f *fault.Error, kind error) {
 	if status == 403 {
-		return ErrForbidden, fault.New("The App's installation is suspended.", "Tollgate can neither read nor report anything there.",
-			"An owner of the account can lift the suspension on the App's installation page.")
+		return fault.New("The App's installation is suspended.", "Tollgate can neither read nor report anything there.",
+			"An owner of the account can lift the suspension on the App's installation page."), ErrForbidden
 	}
-	return ErrNotFound, fault.New("The App is not installed on this repository.", "Tollgate can neither read nor report anything there.",
-		"Add the repository on the App's installation page, or install the App again.")
+	return fault.New("The App is not installed on this repository.", "Tollgate can neither read nor report anything there.",
+		"Add the repository on the App's installation page, or install the App again."), ErrNotFound
 }
 
 // needed prefers GitHub's own word on the missing permission.

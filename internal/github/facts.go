@@ -19,20 +19,12 @@ import (
 const (
 	perPage = 100
 	// maxPages ends a list that never ends. Whoever is cut off gets an error, never a part.
-	maxPages = 50
+	maxPages = 100
 	// maxCommits is where GitHub ends its list of a pull request's commits.
 	maxCommits = 250
 	// permissionsAtOnce bounds the questions asked side by side about reviewers.
 	permissionsAtOnce = 8
 )
-
-// Commit is one commit of a pull request. Author and Committer are zero where GitHub knows no
-// account for the commit's e-mail address.
-type Commit struct {
-	SHA       string      `json:"sha"`
-	Author    change.User `json:"author"`
-	Committer change.User `json:"committer"`
-}
 
 // Comment is a comment of a pull request as it is now.
 type Comment struct {
@@ -201,21 +193,21 @@ func (a *App) Permission(ctx context.Context, repo change.Repo, person change.Us
 
 // Commits reads the commits of the pull request, a hundred a request. Nothing may be decided on
 // them before CheckCommits.
-func (a *App) Commits(ctx context.Context, repo change.Repo, number int) ([]Commit, error) {
+func (a *App) Commits(ctx context.Context, repo change.Repo, number int) ([]change.Commit, error) {
 	op := operation{"read the pull request's commits", "Pull requests: read-only"}
 	answers, err := pages(a, repo, op, func(c *gh.Client, page gh.ListOptions) ([]*gh.RepositoryCommit, *gh.Response, error) {
 		return c.PullRequests.ListCommits(ctx, repo.Owner, repo.Name, number, &page)
 	})
-	commits := make([]Commit, 0, len(answers))
+	commits := make([]change.Commit, 0, len(answers))
 	for _, c := range answers {
-		commits = append(commits, Commit{SHA: c.GetSHA(), Author: toUser(c.GetAuthor()), Committer: toUser(c.GetCommitter())})
+		commits = append(commits, change.Commit{SHA: c.GetSHA(), Author: toUser(c.GetAuthor()), Committer: toUser(c.GetCommitter())})
 	}
 	return commits, err
 }
 
 // CheckCommits returns an error unless these are all commits of the pull request: one that is not
 // listed could be the approver's own.
-func CheckCommits(pull change.Pull, commits []Commit) error {
+func CheckCommits(pull change.Pull, commits []change.Commit) error {
 	if pull.Commits > maxCommits {
 		return fault.Wrap(ErrIncomplete, fmt.Sprintf("The pull request has %d commits, and GitHub lists at most %d of them.", pull.Commits, maxCommits),
 			"Tollgate cannot tell who wrote the others, so it cannot tell whether an approver approved their own work.",

@@ -228,7 +228,7 @@ func TestCommits(t *testing.T) {
 	if err != nil || len(commits) != 150 || len(f.seen()) != 2 {
 		t.Fatalf("%d commits in %d requests, %v", len(commits), len(f.seen()), err)
 	}
-	want := github.Commit{SHA: fmt.Sprintf("%040x", 149), Author: change.User{ID: 1, Login: "ann"}}
+	want := change.Commit{SHA: fmt.Sprintf("%040x", 149), Author: change.User{ID: 1, Login: "ann"}}
 	if diff := cmp.Diff(want, commits[149]); diff != "" {
 		t.Errorf("commit (-want +got):\n%s", diff)
 	}
@@ -236,17 +236,17 @@ func TestCommits(t *testing.T) {
 
 func TestCheckCommits(t *testing.T) {
 	t.Parallel()
-	list := func(shas ...string) []github.Commit {
-		var commits []github.Commit
+	list := func(shas ...string) []change.Commit {
+		var commits []change.Commit
 		for _, sha := range shas {
-			commits = append(commits, github.Commit{SHA: sha})
+			commits = append(commits, change.Commit{SHA: sha})
 		}
 		return commits
 	}
-	many := make([]github.Commit, 250)
+	many := make([]change.Commit, 250)
 	for name, test := range map[string]struct {
 		expected int
-		commits  []github.Commit
+		commits  []change.Commit
 		says     string // empty: they are complete
 	}{
 		"all":           {2, list(shaB, shaA), ""},

@@ -149,7 +149,9 @@ func (r payloadRepository) repo(installation int64) change.Repo {
 // event builds the event of that kind.
 func (p *payload) event(kind Kind) (Event, error) {
 	e := Event{Kind: kind, Action: p.Action, InstallationID: p.Installation.ID, Sender: p.Sender.user()}
-	if e.InstallationID <= 0 || e.Sender.ID <= 0 || e.Sender.Login == "" {
+	// GitHub itself may cause these two, and then names no sender.
+	byGitHub := kind == KindPush || kind == KindMergeGroup
+	if e.InstallationID <= 0 || !byGitHub && (e.Sender.ID <= 0 || e.Sender.Login == "") {
 		return Event{}, errors.New("no installation or no sender")
 	}
 	if err := p.fill(&e); err != nil {
