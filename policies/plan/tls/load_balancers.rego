@@ -1,20 +1,29 @@
-# METADATA
-# title: Connections use TLS 1.2 or newer
-# description: >-
-#   Whatever accepts connections accepts them encrypted, with TLS 1.2 or newer. Older versions, and
-#   plain HTTP other than a redirect to HTTPS, let card data be read or changed on its way.
 package plan.tls
 
+import data.plan.lib.references
 import data.plan.lib.tfplan
-import data.plan.tls.parameters
 
-listeners := tfplan.of_types(["aws_lb_listener", "aws_alb_listener"])
+listeners := tfplan.of_types({"aws_lb_listener", "aws_alb_listener"})
 
-protocol(r) := tfplan.value(r, ["protocol"])
+# The protocol of a listener; an application load balancer takes HTTP if there is none.
+protocol(r) := tfplan.value(r, ["protocol"]) if {
+	is_string(tfplan.value(r, ["protocol"]))
+} else := "HTTP" if {
+	references.left_out(r, ["protocol"])
+	some balancer in tfplan.of_types({"aws_lb", "aws_alb"})
+	balancer.address in references.meant(r, ["load_balancer_arn"], {"aws_lb", "aws_alb"})
+	tfplan.value(balancer, ["load_balancer_type"]) == "application"
+}
 
 encrypted_listeners := [r | some r in listeners; protocol(r) in {"HTTPS", "TLS"}]
 
-http_listeners := [r | some r in listeners; protocol(r) == "HTTP"]
+plain_listeners := [r | some r in listeners; protocol(r) == "HTTP"]
+
+unclear_listeners := [r |
+	some r in listeners
+	tfplan.unknown(r, ["protocol"])
+	not references.left_out(r, ["protocol"])
+]
 
 judged contains tfplan.subject("listener-policy", r) if some r in encrypted_listeners
 
@@ -26,7 +35,7 @@ judged contains tfplan.subject("listener-policy", r) if some r in encrypted_list
 # custom:
 #   id: listener-policy
 #   severity: deny
-#   remediation: Set ssl_policy to ELBSecurityPolicy-TLS13-1-2-2021-06, which accepts TLS 1.2 and 1.3.
+#   remediation: Set ssl_policy to "ELBSecurityPolicy-TLS13-1-2-2021-06", which accepts TLS 1.2 and 1.3.
 # related_resources:
 # - ref: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/describe-ssl-policies.html
 #   description: Elastic Load Balancing, security policies
@@ -34,74 +43,83 @@ judged contains tfplan.subject("listener-policy", r) if some r in encrypted_list
 #   description: PCI DSS 4.0.1, requirement 4.2.1
 deny contains f if {
 	some r in encrypted_listeners
-	f := policy_problem(r, "listener-policy", ["ssl_policy"])
+	f := listener_problem(r, ["ssl_policy"])
 }
 
-policy_problem(r, rule, path) := tfplan.finding(rule, r, path, msg) if {
-	name := tfplan.value(r, path)
-	outdated(name)
-	msg := sprintf("The security policy %s accepts TLS versions older than 1.2, which can be broken.", [name])
-} else := tfplan.undetermined(rule, r, path, msg) if {
-	name := tfplan.value(r, path)
-	is_string(name)
-	not modern(name)
-	msg := sprintf("The security policy %s is not known, so neither is the oldest TLS version it accepts.", [name])
-} else := tfplan.finding(rule, r, path, msg) if {
-	not is_string(tfplan.value(r, path))
-	tfplan.unset(r, path)
+listener_problem(r, path) := object.union(tfplan.finding("listener-policy", r, path, ""), problem) if {
+	problem := name_problem(tfplan.value(r, path))
+} else := tfplan.finding("listener-policy", r, path, msg) if {
+	not tfplan.value(r, path)
+	references.left_out(r, path)
 	msg := "No security policy is set, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
-} else := tfplan.undetermined(rule, r, path, msg) if {
-	not is_string(tfplan.value(r, path))
+} else := tfplan.undetermined("listener-policy", r, path, msg) if {
+	not tfplan.value(r, path)
 	msg := "The security policy is known only after the apply."
 }
 
-modern(name) if {
-	some pattern in parameters.modern_policies
-	regex.match(pattern, name)
+# What an HTTP listener does with a request: its default actions, and those of its rules.
+plain_actions contains {"resource": r, "path": ["default_action", i], "action": action} if {
+	some r in plain_listeners
+	some i, action in r.change.after.default_action
 }
 
-outdated(name) if {
-	some pattern in parameters.outdated_policies
-	regex.match(pattern, name)
+plain_actions contains {"resource": r, "path": ["action", i], "action": action} if {
+	plain := {listener.address | some listener in plain_listeners}
+	some r in tfplan.of_types({"aws_lb_listener_rule", "aws_alb_listener_rule"})
+	count(references.meant(r, ["listener_arn"], {"aws_lb_listener", "aws_alb_listener"}) & plain) > 0
+	some i, action in r.change.after.action
 }
 
-judged contains tfplan.subject("plain-http", r) if some r in http_listeners
+judged contains tfplan.subject("plain-http", a.resource) if some a in plain_actions
+
+judged contains tfplan.subject("plain-http", r) if some r in unclear_listeners
 
 # METADATA
 # title: Plain HTTP only redirects to HTTPS
 # description: >-
 #   An HTTP listener may do nothing but send the client to HTTPS. Anything else carries requests and
-#   answers unencrypted.
+#   answers unencrypted. A fixed answer carries no data of ours, so it is only a warning.
 # custom:
 #   id: plain-http
-#   severity: deny
-#   remediation: 'Make the default action redirect { protocol = "HTTPS", port = "443", status_code = "HTTP_301" }, or use protocol HTTPS with a certificate.'
+#   remediation: >-
+#     Make the action a redirect with protocol "HTTPS", port "443" and status_code "HTTP_301", or give
+#     the listener the protocol "HTTPS" and a certificate.
 # related_resources:
 # - ref: https://docs.aws.amazon.com/securityhub/latest/userguide/elb-controls.html#elb-1
 #   description: AWS Security Hub, ELB.1
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirement 4.2.1
 deny contains f if {
-	some r in http_listeners
-	some i, action in r.change.after.default_action
-	f := action_problem(r, i, action)
+	some a in plain_actions
+	a.action.type != "fixed-response"
+	f := action_problem(a)
 }
 
-action_problem(r, i, action) := tfplan.finding("plain-http", r, ["default_action", i, "type"], msg) if {
-	is_string(action.type)
-	action.type != "redirect"
-	msg := sprintf("The listener answers plain HTTP with the action %s, so traffic is not encrypted.", [action.type])
-} else := tfplan.finding("plain-http", r, ["default_action", i, "redirect"], msg) if {
-	some redirect in action.redirect
+warn contains f if {
+	some a in plain_actions
+	a.action.type == "fixed-response"
+	f := action_problem(a)
+}
+
+deny contains f if {
+	some r in unclear_listeners
+	f := tfplan.undetermined("plain-http", r, ["protocol"], "Whether the listener speaks plain HTTP is known only after the apply.")
+}
+
+action_problem(a) := tfplan.finding("plain-http", a.resource, array.concat(a.path, ["type"]), msg) if {
+	a.action.type != "redirect"
+	msg := sprintf("The listener answers plain HTTP with the action %s, so traffic is not encrypted.", [a.action.type])
+} else := tfplan.finding("plain-http", a.resource, array.concat(a.path, ["redirect", 0, "protocol"]), msg) if {
+	some redirect in a.action.redirect
 	is_string(redirect.protocol)
 	redirect.protocol != "HTTPS"
-	msg := sprintf("The listener redirects to %s, not to HTTPS, so traffic stays unencrypted.", [redirect.protocol])
-} else := tfplan.undetermined("plain-http", r, ["default_action", i], msg) if {
-	not redirects(action)
+	msg := sprintf("The listener redirects to %s, which need not be HTTPS, so traffic stays unencrypted.", [redirect.protocol])
+} else := tfplan.undetermined("plain-http", a.resource, a.path, msg) if {
+	not redirects_safely(a.action)
 	msg := "Where the listener redirects plain HTTP to is known only after the apply."
 }
 
-redirects(action) if {
+redirects_safely(action) if {
 	some redirect in action.redirect
 	redirect.protocol == "HTTPS"
 }

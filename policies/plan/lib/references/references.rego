@@ -49,11 +49,15 @@ modules := object.union_n([root, level_1, level_2, level_3, level_4, level_5, le
 # A node is a module's path and something in it: "network:aws_subnet.private", ":var.name".
 node(names, name) := sprintf("%s:%s", [concat(".", names), name])
 
+variable_node(names, variable) := node(names, concat(".", ["var", variable]))
+
+outer(names) := array.slice(names, 0, count(names) - 1)
+
 # Variables lead to what the caller passes.
-edges[node(names, concat(".", ["var", variable]))] contains to if {
+edges[variable_node(names, variable)] contains to if {
 	some names, _ in modules
 	count(names) > 0
-	caller := array.slice(names, 0, count(names) - 1)
+	caller := outer(names)
 	call := modules[caller].module_calls[names[count(names) - 1]]
 	some variable, expression in call.expressions
 	some to in nodes(caller, expression, object.get(call, "for_each_expression", {}))
@@ -123,9 +127,112 @@ vague(name, references) if {
 # METADATA
 # description: Everything that the expression at a path of a resource leads to.
 reached(r, path) := (start | through) | {to | some node in through; some to in edges[node]} if {
-	c := tfplan.config(r)
-	start := nodes(tfplan.module_of(r), object.get(c.expressions, path, {}), object.get(c, "for_each_expression", {}))
+	start := nodes(tfplan.module_of(r), tfplan.expression(r, path), for_each(r))
 
 	# Only what leads further counts as reachable to the engine; hence the ends are added above.
 	through := graph.reachable(edges, start)
 }
+
+for_each(r) := object.get(tfplan.config(r), "for_each_expression", {})
+
+# METADATA
+# description: >-
+#   Whether everything that the expression at a path leads to ends in variables that are null, so that
+#   the attribute is as good as left out.
+nothing(r, path) if {
+	ends := {node | some node in reached(r, path); not edges[node]}
+	count(ends) > 0
+	every node in ends {
+		null_variable(node)
+	}
+}
+
+# METADATA
+# description: Whether the attribute at the path is not set, so that AWS or the provider decides.
+left_out(r, path) if tfplan.unset(r, path)
+
+left_out(r, path) if nothing(r, path)
+
+null_variable(node) if {
+	some names, module in modules
+	some variable, _ in module.variables
+	node == variable_node(names, variable)
+	given(names, module, variable) == null
+}
+
+given(names, module, variable) := object.get(call.expressions, [variable, "constant_value"], fallback) if {
+	count(names) > 0
+	call := modules[outer(names)].module_calls[names[count(names) - 1]]
+	fallback := object.get(module.variables[variable], "default", "required")
+}
+
+given([], _, variable) := object.get(input, ["variables", variable, "value"], null)
+
+# METADATA
+# description: >-
+#   The resources of these types that an attribute means, by address. They are found by id where the
+#   plan knows it, and by reference where it does not. If a reference leaves open which instance is
+#   meant, it is the one with the same key as the resource, or else all of them.
+meant(r, path, types) := identified(r, path, types) | same_key(r, named(r, path, types))
+
+identified(r, path, types) := {address |
+	some id in values(r, path)
+	some type in types
+	some address in by_id[type][id]
+}
+
+named(r, path, types) := {instance |
+	tfplan.unknown(r, path)
+	some node in reached(r, path)
+	some type in types
+	some instance in by_node[type][node]
+	reachable_instance(r, instance)
+}
+
+# METADATA
+# description: The known values at a path as a set, whether it holds one or many.
+values(r, path) := {v | some v in tfplan.value(r, path); is_string(v)} if {
+	is_array(tfplan.value(r, path))
+} else := {tfplan.value(r, path)} if {
+	is_string(tfplan.value(r, path))
+} else := set()
+
+by_id[type][r.change.after.id] contains r.address if {
+	some type, _ in tfplan.positions
+	some r in tfplan.of_type(type)
+}
+
+by_id[type][r.change.after.name] contains r.address if {
+	some type in parameters.known_by_name
+	some r in tfplan.of_type(type)
+}
+
+by_node[type][instance_node] contains {"address": r.address, "key": key, "module": module} if {
+	some type, _ in tfplan.positions
+	some r in tfplan.of_type(type)
+	key := object.get(r, "index", null)
+	module := object.get(r, "module_address", "")
+	some instance_node in instance_nodes(r)
+}
+
+# An instance is meant by its resource's name alone, and by the name with its key.
+instance_nodes(r) := {node(tfplan.module_of(r), name) |
+	bare := concat(".", [r.type, r.name])
+	some name in {bare, concat("", [bare, bracket(r)])}
+}
+
+bracket(r) := sprintf("[%d]", [r.index]) if is_number(r.index)
+
+bracket(r) := sprintf("[%q]", [r.index]) if is_string(r.index)
+
+bracket(r) := "" if object.get(r, "index", null) == null
+
+# An instance of a module that has keys sees its own module's resources only.
+reachable_instance(r, instance) if instance.module == object.get(r, "module_address", "")
+
+reachable_instance(r, instance) if tfplan.module_path(instance.module) != tfplan.module_of(r)
+
+same_key(r, instances) := {instance.address | some instance in paired} if {
+	paired := [instance | some instance in instances; instance.key == r.index]
+	count(paired) > 0
+} else := {instance.address | some instance in instances}

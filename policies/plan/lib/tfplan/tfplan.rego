@@ -35,29 +35,38 @@ touched(r) if r.change.importing
 value(r, path) := object.get(r.change.after, path, null)
 
 # METADATA
-# description: Whether the value at the path, or a block around it, is known only after the apply.
+# description: >-
+#   Whether the value at the path, a part of it or a block around it is known only after the apply.
 unknown(r, path) if {
 	some n in numbers.range(1, count(path))
 	object.get(r.change.after_unknown, array.slice(path, 0, n), false) == true
 }
 
+unknown(r, path) if true in object.get(r.change.after_unknown, path, [])
+
 # METADATA
 # description: >-
-#   Every path of the resource whose attribute names are these, whatever the positions between:
-#   ["a", "b"] finds a[0].b and a[1].b. It holds known and unknown values, and blocks that are
-#   unknown as a whole.
+#   Every path of the resource with these attribute names, whatever the positions between: ["a", "b"]
+#   finds a[0].b and a[1].b. It holds known and unknown values, and blocks that are unknown as a whole.
 paths(r, names) := known | hidden if {
 	rest := array.slice(names, 1, count(names))
 	known := {array.concat([names[0]], p) |
 		walk(r.change.after[names[0]], [p, _])
+		is_name(p)
 		[name | some name in p; is_string(name)] == rest
 	}
 	hidden := {array.concat([names[0]], p) |
 		walk(object.get(r.change.after_unknown, names[0], false), [p, true])
+		is_name(p)
 		inside := [name | some name in p; is_string(name)]
 		inside == array.slice(rest, 0, count(inside))
 	}
 }
+
+# Elements of a list belong to the list; a block in a list is found through its attributes.
+is_name([])
+
+is_name(path) if is_string(path[count(path) - 1])
 
 # METADATA
 # description: The path as it is written in HCL, such as network_configuration[0].assign_public_ip.
@@ -68,29 +77,26 @@ step(s) := sprintf("[%d]", [s]) if is_number(s)
 step(s) := sprintf(".%s", [s]) if is_string(s)
 
 # METADATA
-# description: The names of the modules around an address, without keys, outermost first.
-module_path(module_address) := [name |
-	plain := regex.replace(module_address, `\["(?:[^"\\]|\\.)*"\]|\[\d+\]`, "")
+# description: The names of the modules around a resource, without their keys, outermost first.
+module_of(r) := module_path(r.module_address)
+
+module_of(r) := [] if not r.module_address
+
+module_path(address) := [name |
+	plain := regex.replace(address, `\["(?:[^"\\]|\\.)*"\]|\[\d+\]`, "")
 	some i, name in split(plain, ".")
 	i % 2 == 1
 ]
 
 # METADATA
-# description: The module that a resource stands in, as a path of names.
-module_of(r) := module_path(object.get(r, "module_address", ""))
-
-# METADATA
-# description: The configuration of a module, at any depth.
-module_config(names) := object.get(input.configuration.root_module, keys, {}) if {
-	keys := [key | some name in names; some key in ["module_calls", name, "module"]]
+# description: The configuration of a module at any depth.
+module_config(names) := object.get(input.configuration.root_module, steps, {}) if {
+	steps := [s | some name in names; some s in ["module_calls", name, "module"]]
 }
 
-# METADATA
-# description: The configuration of a module's resources, by type and name.
-resource_configs(names) := {key: c |
+resource_configs(names) := {concat(".", [c.type, c.name]): c |
 	some c in module_config(names).resources
 	c.mode == "managed"
-	key := concat(".", [c.type, c.name])
 }
 
 # METADATA
@@ -98,27 +104,29 @@ resource_configs(names) := {key: c |
 config(r) := resource_configs(module_of(r))[concat(".", [r.type, r.name])]
 
 # METADATA
-# description: The expression that the configuration gives for a path; undefined if there is none.
-expression(r, path) := found if {
-	found := object.get(config(r).expressions, path, null)
-	found != null
+# description: >-
+#   The expression that the configuration gives for a path, or for the attribute around it; undefined
+#   if there is none. Dynamic blocks are not in the configuration of a plan.
+expression(r, path) := found[count(found) - 1] if {
+	found := [e |
+		some n in numbers.range(1, count(path))
+		e := object.get(config(r).expressions, array.slice(path, 0, n), null)
+		is_expression(e)
+	]
+	count(found) > 0
 }
+
+is_expression(e) if is_array(e.references)
+
+is_expression(e) if e.constant_value != null
 
 # METADATA
 # description: >-
 #   Whether the configuration leaves out the attribute at the path, so that AWS or the provider
-#   decides. Dynamic blocks are not in the configuration: of what stands in one this is undefined.
+#   decides. Undefined for what may stand in a dynamic block.
 unset(r, path) if {
-	some block in [config(r).expressions]
-	count(path) == 1
-	object.get(block, path, {}) in [{}, {"constant_value": null}]
-}
-
-unset(r, path) if {
-	count(path) > 1
-	block := object.get(config(r).expressions, array.slice(path, 0, count(path) - 1), null)
-	is_object(block)
-	object.get(block, [path[count(path) - 1]], {}) in [{}, {"constant_value": null}]
+	not expression(r, path)
+	is_object(object.get(config(r).expressions, array.slice(path, 0, count(path) - 1), null))
 }
 
 # METADATA
