@@ -251,9 +251,20 @@ func (t *Terraform) scratch() (string, error) {
 	return dir, makeHome(dir)
 }
 
+// maxTemp is the longest TMPDIR in bytes. Providers make Unix sockets named plugin1234567890 in it,
+// and the system takes no path of a socket beyond 107 bytes.
+const maxTemp = 90
+
 func makeHome(dir string) error {
-	for _, d := range []string{"home", "tmp"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+	home, temp := filepath.Join(dir, "home"), filepath.Join(dir, "tmp")
+	if len(temp) > maxTemp {
+		return fault.Wrap(fmt.Errorf("%s has %d bytes, at most %d work", temp, len(temp), maxTemp),
+			"The server's data directory has too long a path for Terraform.",
+			"Providers talk to Terraform through Unix sockets in it, and the system limits the length of their paths.",
+			"Choose a shorter `--data-dir`.")
+	}
+	for _, d := range []string{home, temp} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
 			return fmt.Errorf("create terraform's home: %w", err)
 		}
 	}

@@ -25,6 +25,7 @@ var (
 	ErrStateNotSaved = errors.New("the new state could not be saved")
 	ErrCrashed       = errors.New("terraform or a provider crashed")
 	ErrInit          = errors.New("terraform asks for init")
+	ErrResource      = errors.New("a resource failed")
 	ErrIncomplete    = errors.New("the plan is not complete")
 	ErrFailed        = errors.New("terraform failed")
 )
@@ -44,6 +45,7 @@ type Failure struct {
 type Diagnostic struct {
 	Summary string
 	Detail  string
+	Address string // the resource or module instance; empty if Terraform names none
 	File    string // relative to the module's directory; empty if Terraform names none
 	Line    int    // 1-based
 }
@@ -89,8 +91,9 @@ func Explain(log []byte, exit int) error {
 // cause recognises one kind of failure by the diagnostics.
 type cause struct {
 	kind  error
-	match *regexp.Regexp // on the summary and detail of any diagnostic, lines joined by spaces
+	match *regexp.Regexp // on "summary: detail" of any diagnostic, all in one line
 	early bool           // only believed if nothing but errors was printed
+	alone bool           // only of a diagnostic that names no resource
 	words func(*Failure) *fault.Error
 }
 
@@ -99,6 +102,9 @@ func (c cause) matches(f *Failure) bool {
 		return false
 	}
 	for _, d := range f.Diagnostics {
+		if c.alone && d.Address != "" {
+			continue
+		}
 		if c.match.MatchString(d.Summary + ": " + strings.Join(strings.Fields(d.Detail), " ")) {
 			return true
 		}
@@ -142,11 +148,11 @@ var causes = []cause{
 		"The cloud refused the credentials, or there are none.",
 		"Terraform cannot read the state or the resources.",
 		"This is for whoever runs Tollgate: check the credentials of the server and their permissions.")},
-	{kind: ErrBackend, match: regexp.MustCompile(`^(Failed to get existing workspaces|Error loading state|Error refreshing state|Failed to load state|Error inspecting states|Unable to access object|Failed to (load|read) backend|validating provider credentials|Error loading backend config|Invalid backend configuration|Error configuring the backend|Initialization required)|S3 bucket .* does not exist|NoSuchBucket|requesting? .*state|connect: connection refused|no such host`), words: fixed(
+	{kind: ErrBackend, alone: true, match: regexp.MustCompile(`^(Failed to get existing workspaces|Error loading state|Error refreshing state|Failed to load state|Error inspecting states|Unable to access object|Failed to (load|read) backend|validating provider credentials|Error loading backend config|Invalid backend configuration|Error configuring the backend|Initialization required)|S3 bucket .* does not exist|NoSuchBucket|requesting? .*state|connect: connection refused|no such host`), words: fixed(
 		"Terraform cannot reach its state.",
 		"Without the state nothing can be planned or applied.",
 		"Terraform's messages name the host or bucket. Comment `/plan` when it answers again.")},
-	{kind: ErrConfiguration, match: regexp.MustCompile(`^(Unsupported Terraform Core version|No value for required variable|Invalid|Unsupported|Missing|Reference to undeclared|Duplicate|Unclosed|Argument)`), words: configurationWords},
+	{kind: ErrConfiguration, alone: true, match: regexp.MustCompile(`^(Unsupported Terraform Core version|No value for required variable|Invalid|Unsupported|Missing|Reference to undeclared|Duplicate|Unclosed|Argument)`), words: configurationWords},
 }
 
 func fixed(what, why, fix string) func(*Failure) *fault.Error {
@@ -185,6 +191,11 @@ func unexplained(f *Failure) *fault.Error {
 		f.Kind = ErrCrashed
 		return fault.New("Terraform was killed.", "Nobody can tell what it did last.", "The server's log has the details.")
 	}
+	if len(f.Diagnostics) > 0 && f.Diagnostics[0].Address != "" {
+		f.Kind = ErrResource
+		d := f.Diagnostics[0]
+		return fault.New(fmt.Sprintf("Terraform failed at `%s`.", d.Address), d.Summary+".", "Terraform's messages say more.")
+	}
 	if len(f.Diagnostics) > 0 && f.Diagnostics[0].File != "" {
 		f.Kind = ErrConfiguration
 		return configurationWords(f)
@@ -194,35 +205,51 @@ func unexplained(f *Failure) *fault.Error {
 
 var (
 	diagStart = regexp.MustCompile(`^(Error|Warning): (.+)$`)
-	diagPlace = regexp.MustCompile(`^  (?:on|with) (.+?) line (\d+)(?:,|:)`)
+	diagWith  = regexp.MustCompile(`^  with (.+),$`)
+	diagPlace = regexp.MustCompile(`^  on (.+?) line (\d+)(?:,|:)`)
 	boxed     = regexp.MustCompile(`^[│╷╵] ?`)
 )
 
-// diagnostics reads the errors in Terraform's uncoloured output.
+// preamble starts an error that only says that others follow.
+const preamble = "Terraform encountered problems during initialisation"
+
+// diagnostics reads the errors in Terraform's uncoloured output. The summary goes on to the first
+// empty line.
 func diagnostics(text string) []Diagnostic {
 	var all []Diagnostic
 	var d *Diagnostic
-	blank := true
+	blank, heading := true, false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = boxed.ReplaceAllString(line, "")
 		if m := diagStart.FindStringSubmatch(line); m != nil && blank {
-			d = nil
-			if m[1] == "Error" {
-				all = append(all, Diagnostic{Summary: strings.TrimSuffix(m[2], ".")})
+			d, heading = nil, true
+			if m[1] == "Error" && !strings.HasPrefix(m[2], preamble) {
+				all = append(all, Diagnostic{Summary: m[2]})
 				d = &all[len(all)-1]
 			}
-		} else if d != nil {
-			d.add(line)
+			blank = false
+			continue
 		}
 		blank = strings.TrimSpace(line) == ""
+		heading = heading && !blank
+		switch {
+		case d != nil && heading:
+			d.Summary += " " + line
+		case d != nil:
+			d.add(line)
+		}
 	}
 	for i := range all {
+		all[i].Summary = strings.TrimSuffix(all[i].Summary, ".")
 		all[i].Detail = strings.Trim(all[i].Detail, "\n")
 	}
 	return all
 }
 
 func (d *Diagnostic) add(line string) {
+	if m := diagWith.FindStringSubmatch(line); m != nil && d.Address == "" {
+		d.Address = m[1]
+	}
 	if m := diagPlace.FindStringSubmatch(line); m != nil && d.File == "" {
 		d.File = m[1]
 		// The pattern admits digits only; a number too large for int means no line.

@@ -19,7 +19,7 @@ type locked struct {
 }
 
 var (
-	lockProvider = regexp.MustCompile(`^provider "([a-z0-9.\-]+/[a-z0-9_\-]+/[a-z0-9_\-]+)" \{`)
+	lockProvider = regexp.MustCompile(`^provider "([a-z0-9.:\-]+/[a-z0-9_\-]+/[a-z0-9_\-]+)" \{`)
 	lockVersion  = regexp.MustCompile(`^  version\s*=\s*"([0-9A-Za-z.+\-]+)"`)
 )
 

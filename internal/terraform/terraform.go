@@ -29,9 +29,6 @@ import (
 // oldest is the first version whose S3 backend locks natively, which the product relies on.
 const oldest = "1.10.0"
 
-// maxDir keeps TMPDIR short enough for the providers' Unix sockets, whose paths end at 107 bytes.
-const maxDir = 64
-
 // Config says which Terraform to run and where it may keep its things.
 type Config struct {
 	Binary  string   // path of the terraform or tofu executable
@@ -61,6 +58,10 @@ func New(ctx context.Context, cfg Config) (*Terraform, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
+	// What a killed server left of its processes' homes.
+	if err := os.RemoveAll(filepath.Join(cfg.Dir, "run")); err != nil {
+		return nil, fmt.Errorf("tidy terraform directory: %w", err)
+	}
 	for _, d := range []string{"data", "run", "plugins"} {
 		if err := os.MkdirAll(filepath.Join(cfg.Dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("create terraform directory: %w", err)
@@ -82,12 +83,6 @@ func (c *Config) complete() error {
 	}
 	if !filepath.IsAbs(c.Dir) || !filepath.IsAbs(c.Binary) {
 		return fmt.Errorf("terraform needs absolute paths: binary %q, directory %q", c.Binary, c.Dir)
-	}
-	if len(c.Dir) > maxDir {
-		return fault.New(
-			fmt.Sprintf("The directory for Terraform is longer than %d characters.", maxDir),
-			"Providers talk to Terraform through Unix sockets below it, and the system limits the length of their paths.",
-			"Choose a shorter `--data-dir`.")
 	}
 	if c.LockTimeout == 0 {
 		c.LockTimeout = time.Minute

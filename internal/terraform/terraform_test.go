@@ -2,8 +2,9 @@ package terraform_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/terraform"
 )
 
@@ -152,16 +154,235 @@ func TestPlanApplyPlan(t *testing.T) {
 	}
 }
 
-func TestPlanCancelled(t *testing.T) {
+// explained returns the failure behind an error, which must also have words for people.
+func explained(t *testing.T, err error, kind error) *terraform.Failure {
+	t.Helper()
+	var f *terraform.Failure
+	var words *fault.Error
+	if !errors.Is(err, kind) || !errors.As(err, &f) || !errors.As(err, &words) {
+		t.Fatalf("error is %v, want %v with words", err, kind)
+	}
+	if words.What == "" || words.Fix == "" {
+		t.Errorf("words are missing: %+v", words)
+	}
+	return f
+}
+
+func planError(t *testing.T, b *bench, m terraform.Module) error {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "plan")
+	p, err := b.Plan(t.Context(), m, terraform.PlanTo{File: file, Log: io.Discard})
+	if err == nil {
+		t.Fatalf("plan succeeded: %+v", p.Summary)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a plan file is left: %v", err)
+	}
+	return err
+}
+
+func TestOneInitForAll(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
-	// A data source that waits forever is the only thing in a plan that can be made to.
+	var wg sync.WaitGroup
+	for range 4 {
+		m := module(t, map[string]string{"main.tf": two})
+		m.StatePath = ""
+		wg.Go(func() {
+			file := filepath.Join(m.Root, "plan")
+			if _, err := b.Plan(t.Context(), m, terraform.PlanTo{File: file, Log: io.Discard}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	names := b.commands()
+	slices.Sort(names)
+	want := []string{"init", "plan", "plan", "plan", "plan", "show", "show", "show", "show"}
+	if !slices.Equal(names, want) {
+		t.Errorf("processes: %v", names)
+	}
+}
+
+func TestInitWhenItsInputsChange(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
 	m := module(t, map[string]string{"main.tf": two})
-	_ = m
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := b.Plan(ctx, m, terraform.PlanTo{File: filepath.Join(t.TempDir(), "p"), Log: &bytes.Buffer{}})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("error is %v", err)
+	plan(t, b, m)
+	for name, tt := range map[string]struct {
+		change func(*terraform.Module)
+		init   bool
+	}{
+		"nothing":   {func(*terraform.Module) {}, false},
+		"variables": {func(m *terraform.Module) { m.Variables = map[string]string{"x": "1"} }, false},
+		"init key":  {func(m *terraform.Module) { m.InitKey = "b" }, true},
+		"no key":    {func(m *terraform.Module) { m.InitKey = "" }, true},
+		"workspace": {func(m *terraform.Module) { m.Workspace, m.Key = "blue", "1/stack/blue" }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := m
+			tt.change(&m)
+			if p, _, _ := plan(t, b, m); p.Initialised != tt.init {
+				t.Errorf("init: %v", p.Initialised)
+			}
+		})
+	}
+}
+
+func TestFailedInitLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	m := module(t, map[string]string{"main.tf": `module "m" { source = "./m" }`})
+	for range 2 {
+		explained(t, planError(t, b, m), terraform.ErrModule)
+	}
+	if err := os.Mkdir(filepath.Join(m.Root, "stack", "m"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(m.Root, "stack", "m", "main.tf"), []byte(two), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if p, _, _ := plan(t, b, m); !p.Initialised || p.Summary.Counts.Create != 2 {
+		t.Errorf("after the repair: %+v", p)
+	}
+}
+
+// What init left may be damaged, or the key may not cover everything: Terraform notices.
+func TestInitAgainWhenTerraformAsks(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	m := module(t, map[string]string{"main.tf": `module "m" { source = "./m" }`, "m/main.tf": two})
+	p, _, _ := plan(t, b, m)
+	if err := os.RemoveAll(filepath.Join(p.DataDir, "modules")); err != nil {
+		t.Fatal(err)
+	}
+	again, _, _ := plan(t, b, m)
+	if !again.Initialised || again.DataDir == p.DataDir {
+		t.Errorf("second plan: %+v", again)
+	}
+	if p, _, _ := plan(t, b, m); p.Initialised {
+		t.Error("the repaired data directory was not kept")
+	}
+}
+
+func TestWrongModules(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for name, tt := range map[string]struct {
+		files map[string]string
+		kind  error
+		file  string
+		line  int
+	}{
+		"syntax":            {map[string]string{"main.tf": "locals {\n"}, terraform.ErrConfiguration, "main.tf", 1},
+		"unknown argument":  {map[string]string{"main.tf": "resource \"terraform_data\" \"a\" {\n  inpt = 1\n}"}, terraform.ErrConfiguration, "main.tf", 2},
+		"missing variable":  {map[string]string{"main.tf": `variable "x" {}`}, terraform.ErrConfiguration, "main.tf", 1},
+		"other version":     {map[string]string{"main.tf": `terraform { required_version = "= 1.0.0" }`}, terraform.ErrConfiguration, "main.tf", 1},
+		"missing module":    {map[string]string{"main.tf": `module "m" { source = "./m" }`}, terraform.ErrModule, "", 0},
+		"state unreachable": {map[string]string{"main.tf": "terraform {\n  backend \"http\" {\n    address = \"http://127.0.0.1:1/\"\n    retry_max = 0\n  }\n}"}, terraform.ErrBackend, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := module(t, tt.files)
+			if tt.kind == terraform.ErrBackend {
+				m.StatePath = ""
+			}
+			f := explained(t, planError(t, b, m), tt.kind)
+			if len(f.Diagnostics) == 0 || f.Diagnostics[0].File != tt.file || f.Diagnostics[0].Line != tt.line {
+				t.Errorf("diagnostics: %+v", f.Diagnostics)
+			}
+		})
+	}
+	good := module(t, map[string]string{"main.tf": `variable "x" {}`})
+	good.Variables = map[string]string{"x": "1"}
+	plan(t, b, good)
+}
+
+func TestCheckoutCannotChooseItsPlace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	outside := module(t, map[string]string{"main.tf": two})
+	m := module(t, map[string]string{"main.tf": two})
+	if err := os.Symlink(filepath.Join(outside.Root, "stack"), filepath.Join(m.Root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"link", "../" + filepath.Base(outside.Root), "missing"} {
+		m := m
+		m.Dir = dir
+		var words *fault.Error
+		if err := planError(t, b, m); !errors.As(err, &words) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	plan(t, b, m)
+}
+
+func TestCommittedDataDirectoryIsIgnored(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	m := module(t, map[string]string{
+		"main.tf":                `output "w" { value = terraform.workspace }`,
+		".terraform/environment": "prod",
+	})
+	p, _, _ := plan(t, b, m)
+	if !bytes.Contains(p.JSON, []byte(`"w":{"sensitive":false,"type":"string","value":"default"}`)) {
+		t.Errorf("plan is for another workspace: %s", p.JSON)
+	}
+	m.Workspace, m.Key = "prod", "1/stack/prod"
+	if p, _, _ := plan(t, b, m); !bytes.Contains(p.JSON, []byte(`"value":"prod"`)) {
+		t.Errorf("the configured workspace is not used: %s", p.JSON)
+	}
+}
+
+func TestStateOverrideIsNotTakenFromTheCommit(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	m := module(t, map[string]string{"main.tf": two, "tollgate_backend_override.tf.json": `{"terraform":{}}`})
+	var words *fault.Error
+	if err := planError(t, b, m); !errors.As(err, &words) {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(m.Root, "stack", "tollgate_backend_override.tf.json")); err != nil {
+		t.Fatal(err)
+	}
+	plan(t, b, m)
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	binary, err := exec.LookPath("terraform")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*terraform.Config)
+		good   bool
+	}{
+		"nothing":          {func(*terraform.Config) {}, true},
+		"variable":         {func(c *terraform.Config) { c.Environ = []string{"TF_VAR_x=1", "AWS_REGION=x"} }, true},
+		"arguments":        {func(c *terraform.Config) { c.Environ = []string{"TF_CLI_ARGS_plan=-destroy"} }, false},
+		"data directory":   {func(c *terraform.Config) { c.Environ = []string{"TF_DATA_DIR=/x"} }, false},
+		"log":              {func(c *terraform.Config) { c.Environ = []string{"TF_LOG=trace"} }, false},
+		"short key":        {func(c *terraform.Config) { c.Key = c.Key[:31] }, false},
+		"relative binary":  {func(c *terraform.Config) { c.Binary = "terraform" }, false},
+		"binary that lies": {func(c *terraform.Config) { c.Binary = "/bin/true" }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := terraform.Config{Binary: binary, Dir: t.TempDir(), Key: key}
+			tt.change(&cfg)
+			if _, err := terraform.New(t.Context(), cfg); (err == nil) != tt.good {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestTooLongDirectory(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *terraform.Config) { c.Dir = filepath.Join(c.Dir, strings.Repeat("x", 80)) })
+	var words *fault.Error
+	if err := planError(t, b, module(t, map[string]string{"main.tf": two})); !errors.As(err, &words) {
+		t.Error(err)
 	}
 }
