@@ -60,9 +60,11 @@ func noContent() *reply       { return &reply{status: http.StatusNoContent} }
 
 // fail is an error in GitHub's form.
 func fail(status int, message string) *reply {
-	return &reply{status: status, body: obj{
-		"message": message, "documentation_url": docs, "status": strconv.Itoa(status),
-	}}
+	o := obj{"message": message, "documentation_url": docs}
+	if status != http.StatusUnprocessableEntity { // there it is not described
+		o["status"] = strconv.Itoa(status)
+	}
+	return &reply{status: status, body: o}
 }
 
 func notFound() *reply { return fail(http.StatusNotFound, "Not Found") }

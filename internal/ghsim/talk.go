@@ -196,7 +196,7 @@ func (s *Server) addReview(p *pull, by *account, n NewReview) (*review, *reply) 
 	case by == p.author && state != "COMMENTED":
 		verb := map[string]string{"APPROVED": "approve", "CHANGES_REQUESTED": "request changes on"}[state]
 		return nil, &reply{status: http.StatusUnprocessableEntity, body: obj{
-			"message": "Unprocessable Entity", "documentation_url": docs, "status": "422",
+			"message": "Unprocessable Entity", "documentation_url": docs,
 			"errors": []string{fmt.Sprintf("Review Can not %s your own pull request", verb)},
 		}}
 	case n.Body == "" && state != "APPROVED":
