@@ -27,9 +27,9 @@ func (a *App) UpdateComment(ctx context.Context, repo change.Repo, id int64, bod
 	return err
 }
 
-// FindComment looks for the first comment that this App wrote and whose text begins or ends with
-// the marker, one request per hundred comments. A marker elsewhere does not count: text from a
-// pull request may be quoted there.
+// FindComment looks for the first comment that this App wrote and whose text begins with the
+// marker, one request per hundred comments. A marker further on does not count: text from a pull
+// request may be quoted there.
 func (a *App) FindComment(ctx context.Context, repo change.Repo, number int, marker string) (id int64, found bool, err error) {
 	if marker == "" {
 		return 0, false, errors.New("look for a comment: no marker")
@@ -44,7 +44,7 @@ func (a *App) FindComment(ctx context.Context, repo change.Repo, number int, mar
 	})
 	for _, c := range comments {
 		ours := c != nil && c.App.GetID() == a.id && c.GetUser().GetType() == "Bot"
-		if ours && (strings.HasPrefix(c.GetBody(), marker) || strings.HasSuffix(c.GetBody(), marker)) {
+		if ours && strings.HasPrefix(c.GetBody(), marker) {
 			return c.GetID(), true, nil
 		}
 	}
