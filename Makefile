@@ -31,10 +31,15 @@ help: ## Show this list
 .PHONY: demo
 demo: go ## Run the whole product here, ready to click on (DEMO_FLAGS=--script plays its story)
 	@test -x bin/bot || echo 'Compiling. The first time takes a minute on two cores, and downloads what the program is made of.'
-	@$(stage) 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
+	@$(MAKE) -j2 .tools/bin/setup modules
 	@$(MAKE) -j2 demo-parts bin/bot
 	@if [ -f "$$USER_CLI_CONFIG" ]; then export TF_CLI_CONFIG_FILE="$$USER_CLI_CONFIG"; fi; \
 	exec bin/bot demo --tools-dir .tools/cache $(DEMO_FLAGS)
+
+# What bin/bot is made of arrives while the first of it is compiled.
+.PHONY: modules
+modules:
+	@$(stage) 'download modules' sh -c '$(GO) list -deps ./cmd/bot >/dev/null'
 
 .PHONY: demo-parts
 demo-parts:
@@ -62,8 +67,7 @@ test: go ## Run every test and linter
 	exit $$failed
 
 .PHONY: test-setup
-test-setup: go
-	@$(stage) 'compile setup' $(GO) build -o .tools/bin/setup ./internal/toolchain/setup
+test-setup: go .tools/bin/setup
 	@$(stage) --show 'set up' $(setup) -env .tools/env terraform providers moto git chromium
 
 .PHONY: test-go
@@ -158,6 +162,10 @@ clean: ## Remove everything that these commands have made
 	rm -rf bin .tools
 
 # --- Tools ---
+
+.PHONY: .tools/bin/setup
+.tools/bin/setup:
+	@$(stage) 'compile setup' $(GO) build -o $@ ./internal/toolchain/setup
 
 .PHONY: tools
 tools: .tools/built
