@@ -40,7 +40,7 @@ func AnswerApply(project, headSHA, address string) string {
 
 // AnswerUnlock answers /unlock. holder is what held the lock, such as "pull request 12".
 func AnswerUnlock(project, holder string) string {
-	return answer(sentence(join(" ", "Released", code(project)))+" It was held by "+sentence(holder), nil)
+	return answer("Released "+code(project)+". It was held by "+sentence(holder), nil)
 }
 
 // AnswerCancel answers /cancel with the projects whose plans were stopped.

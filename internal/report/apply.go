@@ -51,7 +51,7 @@ func (a Apply) Title() string {
 
 func applySummary(a Apply) string {
 	e := a.Execution
-	foot := footer(labelled("commit ", short(e.CommitSHA)), labelled("execution ", e.ID), elapsed(a.Elapsed), pageLink(a.DetailsURL))
+	foot := footer(labelled("commit ", short(e.CommitSHA)), labelled("execution ", e.ID), Elapsed(a.Elapsed), pageLink(a.DetailsURL))
 	out := page{limit: MaxSummary - len(foot)}
 	out.block(applyHead(a))
 	out.list("#### Destroys, replaces and forgets", dangerItems(a.Summary), dangerBudget, "such changes", elsewhere(a.DetailsURL))
@@ -65,19 +65,11 @@ func applySummary(a Apply) string {
 
 func applyHead(a Apply) string {
 	e := a.Execution
-	by := ""
-	switch e.Trigger {
-	case "merge":
-		by = "on the merge"
-	case "comment":
-		by = "on a comment"
-	case "button":
-		by = "on the button"
-	}
+	by := map[string]string{"merge": " on the merge", "comment": " on a comment", "button": " on the button"}[e.Trigger]
 	if e.Actor.Login != "" {
-		by = join(" ", by, "by", code(e.Actor.Login))
+		by += " by " + code(e.Actor.Login)
 	}
-	return sentence(join(" ", "Apply of", code(e.Project.Dir), by)) + " Its plan: " + countWords(a.Summary.Counts, "**") + "."
+	return "Apply of " + code(e.Project.Dir) + by + ". Its plan: " + countWords(a.Summary.Counts, "**") + "."
 }
 
 // applyAdvice says what an end means that a reader could mistake.

@@ -12,23 +12,9 @@ const Marker = "<!-- tollgate:summary -->"
 func Comment(p Pull) string {
 	foot := commentFoot(p)
 	out := page{limit: MaxComment - len(foot)}
-	out.block(Marker + "\n### " + gateMark(p) + " " + prose(oneLine(p.Title(), MaxTitle)))
+	out.block(Marker + "\n### " + p.status().mark() + " " + prose(oneLine(p.Title(), MaxTitle)))
 	out.overview(p)
 	return out.String() + foot
-}
-
-func gateMark(p Pull) string {
-	switch p.status() {
-	case queued, inProgress:
-		return "⏳"
-	case success:
-		return "✅"
-	case cancelled:
-		return "⏹️"
-	case actionRequired:
-		return "❗"
-	}
-	return "❌"
 }
 
 func commentFoot(p Pull) string {

@@ -19,6 +19,7 @@ type Group struct {
 
 // Section is the findings that a reader has to tell apart from others.
 type Section struct {
+	Kind    string // deny, undetermined, warn or waived
 	Mark    string
 	Heading string // with the number of findings
 	Folded  bool   // not what the reader has to mend
@@ -26,19 +27,19 @@ type Section struct {
 }
 
 type kind struct {
-	mark, title string
-	after       string // follows the count
-	folded      bool
-	keep        func(change.Finding) bool
+	name, mark, title string
+	after             string // follows the count
+	folded            bool
+	keep              func(change.Finding) bool
 }
 
 var kinds = []kind{
-	{"❌", "Denied", "", false, isDenied},
-	{"❔", "Undetermined", ", known only after the apply and so not a pass", false, isUndetermined},
-	{"⚠️", "Warnings", "", false, func(f change.Finding) bool { return warns(f) && !f.NoOp }},
-	{"⚠️", "Warnings", " in resources that this change does not touch", true,
+	{"deny", "❌", "Denied", "", false, isDenied},
+	{"undetermined", "❔", "Undetermined", ", known only after the apply and so not a pass", false, isUndetermined},
+	{"warn", "⚠️", "Warnings", "", false, func(f change.Finding) bool { return warns(f) && !f.NoOp }},
+	{"warn", "⚠️", "Warnings", " in resources that this change does not touch", true,
 		func(f change.Finding) bool { return warns(f) && f.NoOp }},
-	{"➖", "Waived", "", true, func(f change.Finding) bool { return f.Verdict == change.Waived }},
+	{"waived", "➖", "Waived", "", true, func(f change.Finding) bool { return f.Verdict == change.Waived }},
 }
 
 // Sections sorts findings into what denies, what is undetermined, warnings and waivers, each by
@@ -48,7 +49,7 @@ func Sections(fs []change.Finding) []Section {
 	for _, k := range kinds {
 		if mine := keepFindings(fs, k.keep); len(mine) > 0 {
 			heading := fmt.Sprintf("%s: %s%s", k.title, plural(len(mine), "finding"), k.after)
-			out = append(out, Section{k.mark, heading, k.folded, grouped(mine)})
+			out = append(out, Section{k.name, k.mark, heading, k.folded, grouped(mine)})
 		}
 	}
 	return out
@@ -162,6 +163,20 @@ func newSource(p change.Pull, sha string) source {
 	return source{repo, sha}
 }
 
+// FileURL is the page on GitHub of the finding's line at a commit, or empty if it is not known.
+func FileURL(p change.Pull, sha string, f change.Finding) string { return newSource(p, sha).address(f) }
+
+func (s source) address(f change.Finding) string {
+	if s.repo == "" || s.sha == "" || f.File == "" {
+		return ""
+	}
+	a := s.repo + "/blob/" + url.PathEscape(s.sha) + "/" + (&url.URL{Path: f.File}).EscapedPath()
+	if f.Line > 0 {
+		a += fmt.Sprintf("#L%d", f.Line)
+	}
+	return webURL(a)
+}
+
 // link renders "file:line", linked to the commit if its page is known.
 func (s source) link(f change.Finding) string {
 	if f.File == "" {
@@ -171,14 +186,7 @@ func (s source) link(f change.Finding) string {
 	if f.Line > 0 {
 		text = fmt.Sprintf("%s:%d", f.File, f.Line)
 	}
-	if s.repo == "" || s.sha == "" {
-		return code(text)
-	}
-	address := s.repo + "/blob/" + url.PathEscape(s.sha) + "/" + (&url.URL{Path: f.File}).EscapedPath()
-	if f.Line > 0 {
-		address += fmt.Sprintf("#L%d", f.Line)
-	}
-	return link(code(text), address)
+	return link(code(text), s.address(f))
 }
 
 // findings renders every section of the findings, each within what is left of budget.

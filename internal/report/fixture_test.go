@@ -152,10 +152,10 @@ func findings() []change.Finding {
 
 func errored() report.Plan {
 	p := passed()
-	p.State = change.RunErrored
+	p.State, p.Project = change.RunErrored, project("edge")
 	p.Summary = change.PlanSummary{}
 	p.Text, p.Judged, p.PolicyDigest, p.ID = "", 0, "", ""
-	p.Fault = fault.New("Terraform could not read the configuration of `infrastructure/payments`.", "Without a plan there is nothing to judge.", "Correct the file and push.")
+	p.Fault = fault.New("Terraform could not read the configuration of `infrastructure/edge`.", "Without a plan there is nothing to judge.", "Correct the file and push.")
 	p.Excerpt = "Error: Invalid expression\n\n  on main.tf line 3, in resource \"aws_lb\" \"this\":\n   3:   name = \n\nExpected the start of an expression, but found an invalid expression token."
 	return p
 }

@@ -116,13 +116,13 @@ func (p Pull) Title() string {
 	case len(denied) == 0 && p.State != change.RunPassed:
 		return "Not judged"
 	case len(p.Plans) == 0:
-		return "Allowed: no Terraform project is affected"
+		return "No Terraform project is affected"
 	case len(denied) == 0 && p.applied():
 		return "Applied: " + doneWords(p.total())
 	case len(p.Plans) == 1:
 		return p.Plans[0].Title()
 	case len(denied) == 0:
-		return fmt.Sprintf("Allowed: %s, %s", plural(len(p.Plans), "project"), countWords(p.total(), ""))
+		return fmt.Sprintf("Policies passed: %s, %s", plural(len(p.Plans), "project"), countWords(p.total(), ""))
 	default:
 		return fmt.Sprintf("%d of %s not allowed", len(denied), plural(len(p.Plans), "project"))
 	}
@@ -189,6 +189,9 @@ func (p *page) overview(pull Pull) {
 		p.block(faultText(pull.stopped()))
 		return
 	}
+	if len(pull.Plans) == 0 {
+		p.block(noProjects(pull.State))
+	}
 	p.projects(pull)
 	p.applies(pull.Applies)
 	plans := pull.denied()
@@ -202,6 +205,16 @@ func (p *page) overview(pull Pull) {
 			p.project(pl, len(plans) > 1, pull.consumed(pl))
 		}
 	}
+}
+
+func noProjects(s change.RunState) string {
+	switch s {
+	case change.RunQueued, change.RunRunning:
+		return "Looking for the Terraform projects that this change affects."
+	case change.RunPassed:
+		return "Nothing that this change touches belongs to a Terraform project."
+	}
+	return "No project was planned."
 }
 
 // projects is the table of all projects, those that are not allowed first.
@@ -221,22 +234,11 @@ func (p *page) projects(pull Pull) {
 }
 
 func projectRow(p Plan) string {
-	mark, word, plan := "❌", verdict(p), countWords(p.Summary.Counts, "**")
-	switch {
-	case p.State == change.RunQueued:
-		mark, word, plan = "⏳", "queued", ""
-	case p.State == change.RunRunning:
-		mark, word, plan = "⏳", "planning", ""
-	case p.State == change.RunCancelled:
-		mark, word, plan = "⏹️", "cancelled", ""
-	case p.State == change.RunSuperseded:
-		mark, word, plan = "⏹️", "superseded", ""
-	case p.Fault != nil:
-		word, plan = "no verdict", ""
-	case p.allowed():
-		mark, word = "✅", "allowed"
+	plan := ""
+	if p.State.Done() && p.Fault == nil && p.status() != cancelled {
+		plan = countWords(p.Summary.Counts, "**")
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s |\n", mark, codeCell(p.Project.Name), link(word, p.DetailsURL), plan)
+	return fmt.Sprintf("| %s | %s | %s | %s |\n", p.status().mark(), codeCell(p.Project.Name), link(p.Verdict(), p.DetailsURL), plan)
 }
 
 // project is what a reviewer has to know of one project; what its plan still needs is moot once it
@@ -268,16 +270,7 @@ func (p *page) applies(list []Apply) {
 }
 
 func applyItem(a Apply) string {
-	mark := "❌"
-	switch a.status() {
-	case queued, inProgress:
-		mark = "⏳"
-	case success:
-		mark = "✅"
-	case actionRequired:
-		mark = "❗"
-	}
-	s := "- " + mark + " " + code(a.Execution.Project.Name) + ": " + link(a.Title(), a.DetailsURL)
+	s := "- " + a.status().mark() + " " + code(a.Execution.Project.Name) + ": " + link(a.Title(), a.DetailsURL)
 	if a.Execution.Actor.Login != "" {
 		s += ", by " + code(a.Execution.Actor.Login)
 	}

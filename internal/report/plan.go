@@ -54,10 +54,25 @@ func (p Plan) status() status {
 
 // Title is the verdict first, then the counts, in plain text that may quote the fault.
 func (p Plan) Title() string {
-	counts := countWords(p.Summary.Counts, "")
 	switch {
 	case p.State == change.RunQueued:
 		return "Waiting for a worker"
+	case !p.State.Done() || cancelled == p.status():
+		return p.Verdict()
+	case p.Fault != nil:
+		return p.Verdict() + ": " + oneLine(p.Fault.What, 200)
+	case p.allowed():
+		return p.Verdict() + ": " + countWords(p.Summary.Counts, "")
+	}
+	return p.Verdict() + ". Plan: " + countWords(p.Summary.Counts, "")
+}
+
+// Verdict says how the plan stands in a few words, all of them ours.
+func (p Plan) Verdict() string {
+	deny, unknown := len(keepFindings(p.Findings, isDenied)), len(keepFindings(p.Findings, isUndetermined))
+	switch {
+	case p.State == change.RunQueued:
+		return "Queued"
 	case p.State == change.RunRunning:
 		return "Planning"
 	case p.State == change.RunCancelled:
@@ -65,24 +80,15 @@ func (p Plan) Title() string {
 	case p.State == change.RunSuperseded:
 		return "Superseded by a newer commit"
 	case p.Fault != nil:
-		return "No verdict: " + oneLine(p.Fault.What, 200)
-	case !p.allowed():
-		return verdict(p) + ". Plan: " + counts
-	}
-	return "Allowed: " + counts
-}
-
-// verdict says in our own words why a judged plan is not allowed.
-func verdict(p Plan) string {
-	deny := keepFindings(p.Findings, isDenied)
-	unknown := keepFindings(p.Findings, isUndetermined)
-	switch {
-	case len(deny) > 0 && len(unknown) > 0:
-		return fmt.Sprintf("Denied by %s, %d undetermined", plural(len(deny), "finding"), len(unknown))
-	case len(deny) > 0:
-		return "Denied by " + plural(len(deny), "finding")
-	case len(unknown) > 0:
-		return "Undetermined: " + plural(len(unknown), "finding")
+		return "No verdict"
+	case deny > 0 && unknown > 0:
+		return fmt.Sprintf("Denied by %s, %d undetermined", plural(deny, "finding"), unknown)
+	case deny > 0:
+		return "Denied by " + plural(deny, "finding")
+	case unknown > 0:
+		return "Undetermined: " + plural(unknown, "finding")
+	case p.allowed():
+		return "Policies passed"
 	}
 	return "Not judged"
 }
@@ -144,7 +150,7 @@ func faultText(f *fault.Error) string {
 
 func sentence(s string) string {
 	s = prose(s)
-	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?`)") || strings.HasSuffix(s, dots) {
+	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?:") || strings.HasSuffix(s, dots) {
 		return s
 	}
 	return s + "."
@@ -199,7 +205,7 @@ func planFoot(p Plan) string {
 		judged = plural(p.Judged, "resource") + " judged by policies " + code(digest(p.PolicyDigest))
 	}
 	return footer(commit, labelled("plan ", p.ID), judged, labelled("Terraform ", p.Summary.TerraformVersion),
-		elapsed(p.Elapsed), pageLink(p.DetailsURL))
+		Elapsed(p.Elapsed), pageLink(p.DetailsURL))
 }
 
 func labelled(label, value string) string {
@@ -233,7 +239,8 @@ func digest(s string) string {
 	return clip(name, 12) + ":" + clip(sum, 12)
 }
 
-func elapsed(d time.Duration) string {
+// Elapsed is a duration as people say it, or empty for none.
+func Elapsed(d time.Duration) string {
 	switch {
 	case d <= 0:
 		return ""

@@ -155,6 +155,21 @@ func (s status) outcome() string {
 	return s.status
 }
 
+// mark is the status for the eye; words beside it say the same.
+func (s status) mark() string {
+	switch s {
+	case queued, inProgress:
+		return "⏳"
+	case success:
+		return "✅"
+	case cancelled:
+		return "⏹️"
+	case actionRequired:
+		return "❗"
+	}
+	return "❌"
+}
+
 // Outcome is the conclusion of the plan's check, or its status while there is none.
 func (p Plan) Outcome() string { return p.status().outcome() }
 

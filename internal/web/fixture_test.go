@@ -29,7 +29,8 @@ type source struct {
 	runs       map[string]web.Run
 	order      []string
 	executions map[string]web.Execution
-	logs       map[string]web.Log // by id or id/project
+	after      map[string]web.Execution // once their logs are done
+	logs       map[string]web.Log       // by id or id/project
 	err        error
 }
 
@@ -52,6 +53,9 @@ func find[T any](m map[string]T, key string, err error) (T, error) {
 func (s source) Run(_ context.Context, id string) (web.Run, error) { return find(s.runs, id, s.err) }
 
 func (s source) Execution(_ context.Context, id string) (web.Execution, error) {
+	if e, ok := s.after[id]; ok && s.logs[id].Done() {
+		return e, s.err
+	}
 	return find(s.executions, id, s.err)
 }
 
@@ -63,21 +67,21 @@ func (s source) ExecutionLog(_ context.Context, id string) (web.Log, error) {
 	return find(s.logs, id, s.err)
 }
 
-// log is a log file that the test writes and ends.
-type log struct {
+// logFile is a log that the test writes and ends.
+type logFile struct {
 	t    *testing.T
 	path string
 	done atomic.Bool
 }
 
-func newLog(t *testing.T, text string) *log {
+func newLog(t *testing.T, text string) *logFile {
 	t.Helper()
-	l := &log{t: t, path: filepath.Join(t.TempDir(), "log")}
+	l := &logFile{t: t, path: filepath.Join(t.TempDir(), "log")}
 	l.write(text)
 	return l
 }
 
-func (l *log) write(text string) {
+func (l *logFile) write(text string) {
 	l.t.Helper()
 	f, err := livelog.Create(l.path)
 	if err != nil {
@@ -89,7 +93,7 @@ func (l *log) write(text string) {
 	}
 }
 
-func (l *log) web() web.Log { return web.Log{Path: l.path, Done: l.done.Load} }
+func (l *logFile) web() web.Log { return web.Log{Path: l.path, Done: l.done.Load} }
 
 func pull() change.Pull {
 	return change.Pull{
@@ -157,7 +161,7 @@ func execution(state change.ExecutionState) web.Execution {
 }
 
 // fixture holds one run of each kind and one apply.
-func fixture(t *testing.T, planLog, applyLog *log) source {
+func fixture(t *testing.T, planLog, applyLog *logFile) source {
 	t.Helper()
 	running := run("a0", change.RunRunning, plan(change.RunRunning))
 	running.Ended = time.Time{}

@@ -30,16 +30,15 @@ func parse() map[string]*template.Template {
 }
 
 var funcs = template.FuncMap{
-	"short":    func(sha string) string { return sha[:min(7, len(sha))] },
-	"stamp":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
-	"machine":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"counts":   counts,
-	"word":     word,
-	"sections": report.Sections,
-	"verb":     func(a change.Action) string { return verbs[a] },
-	"join":     func(s []string) string { return strings.Join(s, ", ") },
-	"place":    place,
-	"link":     link,
+	"short":   func(sha string) string { return sha[:min(7, len(sha))] },
+	"stamp":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"machine": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"counts":  counts,
+	"word":    word,
+	"verb":    func(a change.Action) string { return verbs[a] },
+	"join":    func(s []string) string { return strings.Join(s, ", ") },
+	"place":   place,
+	"link":    link,
 }
 
 // view is what every page's template gets.
@@ -93,20 +92,43 @@ type runView struct {
 
 type planView struct {
 	report.Plan
-	Dangers []change.ResourceChange
-	Lines   []report.Line
-	More    int // lines of the plan that the page leaves to its text
-	Log     logView
-	TextURL string
+	Dangers  []change.ResourceChange
+	Sections []sectionView
+	Lines    []report.Line
+	More     int // lines of the plan that the page leaves to its text
+	Log      logView
+	TextURL  string
+}
+
+// sectionView is a section of the findings with the pages of their lines.
+type sectionView struct {
+	report.Section
+	Groups []groupView
+}
+
+type groupView struct {
+	report.Group
+	FileURL string
+}
+
+func sections(p report.Plan) []sectionView {
+	var out []sectionView
+	for _, s := range report.Sections(p.Findings) {
+		v := sectionView{Section: s}
+		for _, g := range s.Groups {
+			v.Groups = append(v.Groups, groupView{g, report.FileURL(p.Pull, p.HeadSHA, g.Finding)})
+		}
+		out = append(out, v)
+	}
+	return out
 }
 
 // logView is the end of a log and where the rest of it is.
 type logView struct {
-	Text    string
-	Cut     bool
-	RawURL  string
-	Stream  string // where what follows is streamed, or empty if nothing will
-	Heading string
+	Text   string
+	Cut    bool
+	RawURL string
+	Stream string // where what follows is streamed, or empty if nothing will
 }
 
 const (
@@ -123,7 +145,7 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) error {
 	v := runView{Run: run, Age: s.age(run.Created), Took: took(run.Created, run.Ended)}
 	for _, p := range run.Report.Plans {
 		base := "/runs/" + url.PathEscape(id)
-		pv := planView{Plan: p, Dangers: dangers(p.Summary), TextURL: base + "/plan/" + url.PathEscape(p.Project.Name)}
+		pv := planView{Plan: p, Dangers: dangers(p.Summary), Sections: sections(p), TextURL: base + "/plan/" + url.PathEscape(p.Project.Name)}
 		if p.Text != "" {
 			pv.Lines = report.Lines(p.Text)
 			pv.More = max(0, len(pv.Lines)-maxPlanLines)
@@ -295,5 +317,5 @@ func took(from, to time.Time) string {
 	if from.IsZero() || to.IsZero() {
 		return ""
 	}
-	return to.Sub(from).Round(100 * time.Millisecond).String()
+	return report.Elapsed(to.Sub(from))
 }

@@ -41,11 +41,11 @@ func TestPagesShowWhatTheSourceHolds(t *testing.T) {
 	srv := serve(t, fixture(t, planLog, applyLog), true)
 	for path, want := range map[string][]string{
 		"/":                                 {"acme/payments #7", "Open the fraud service", "/runs/" + runID, "3 min ago", "2 of 2 projects not allowed", "4be1c0f"},
-		"/runs/" + runID:                    {"Denied by 1 finding, 1 undetermined", "aws_db_instance.ledger", "Denied: 1 finding", "Set assign_public_ip = false", "Terraform could not read the configuration.", "Refreshing state...", `class="del">`, "took 1m0s", "forced by name, subnets"},
+		"/runs/" + runID:                    {"Denied by 1 finding, 1 undetermined", "aws_db_instance.ledger", "Denied: 1 finding", "Set assign_public_ip = false", "Terraform could not read the configuration.", "Refreshing state...", `class="del">`, "took 1 min 0 s", "/blob/4be1c0ffee4be1c0ffee4be1c0ffee4be1c0ffee/infrastructure/alb.tf#L18", "forced by name, subnets"},
 		"/runs/" + runID + "/plan/payments": {`  - resource "aws_db_instance" "ledger"`},
 		"/runs/" + runID + "/log/payments":  {"Refreshing state...\n"},
 		"/runs/a0":                          {"running", `data-live="1"`, "/assets/live.js", `http-equiv="refresh"`},
-		"/runs/a1":                          {"Allowed: no Terraform project is affected"},
+		"/runs/a1":                          {"No Terraform project is affected"},
 		"/runs/a2":                          {"Superseded by a newer commit"},
 		"/executions/" + exeID:              {"Apply of payments", "Applying", "Modifying...", "by grace", "/executions/" + exeID + "/log/stream?from=13", "/runs/" + runID},
 		"/executions/" + exeID + "/log":     {"Modifying...\n"},

@@ -1,7 +1,8 @@
 "use strict";
 // Appends what a log still gets, keeps its end in view, and reloads the page when its state changes.
 const later = (ms) => setTimeout(() => location.reload(), ms);
-const logs = document.querySelectorAll("pre[data-src]");
+// A browser opens six connections to a server at most, and the page itself needs some.
+const logs = [...document.querySelectorAll("pre[data-src]")].slice(0, 4);
 
 for (const log of logs) {
   const end = () => { log.scrollTop = log.scrollHeight; };
