@@ -57,6 +57,7 @@ type Engine struct {
 
 	mu       sync.Mutex
 	active   map[string]context.CancelCauseFunc // runs of this process by id
+	applying map[string]bool                    // executions that this process follows
 	policies map[policyKey]*gate.Set            // compiled; nil where a commit has no policies
 
 	life context.Context // ends when the engine stops
@@ -75,7 +76,7 @@ const (
 func New(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)),
-		active: map[string]context.CancelCauseFunc{}, policies: map[policyKey]*gate.Set{},
+		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]*gate.Set{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	workers := 0
@@ -204,6 +205,20 @@ func (k *keyed) lock(key pullKey) (unlock func()) {
 // LogPath is the file that Terraform's output of a plan is written to.
 func (e *Engine) LogPath(planID string) string {
 	return filepath.Join(e.cfg.DataDir, "logs", planID+".log")
+}
+
+// Planning reports whether this process works on the run.
+func (e *Engine) Planning(runID string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.active[runID] != nil
+}
+
+// Applying reports whether this process follows the execution.
+func (e *Engine) Applying(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.applying[id]
 }
 
 // ExecutionDir is the directory in which an execution leaves its traces.

@@ -138,7 +138,15 @@ func (e *Engine) storedJSON(ctx context.Context, run store.Run, p store.Plan) ([
 
 // watch follows an execution to its end in the background, also one of an earlier process.
 func (e *Engine) watch(x store.Execution) {
+	e.mu.Lock()
+	e.applying[x.ID] = true
+	e.mu.Unlock()
 	e.wg.Go(func() {
+		defer func() {
+			e.mu.Lock()
+			delete(e.applying, x.ID)
+			e.mu.Unlock()
+		}()
 		log := e.cfg.Logger.With("execution", x.ID, "project", x.Project.Name)
 		if err := e.follow(e.life, x); err != nil && e.life.Err() == nil {
 			log.Error("follow apply", "error", err)
@@ -185,7 +193,7 @@ func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.Execution
 	case s.Exit.Code == 0:
 		return change.ExecApplied, nil, ""
 	}
-	output, err := os.ReadFile(runner.OutputFile(e.runnerDir(x.ID)))
+	output, err := os.ReadFile(e.OutputPath(x.ID))
 	if err != nil {
 		e.cfg.Logger.Error("read the output of an apply", "execution", x.ID, "error", err)
 	}
@@ -229,9 +237,12 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 // runnerDir belongs to the runner; it tells how far an apply got.
 func (e *Engine) runnerDir(id string) string { return filepath.Join(e.ExecutionDir(id), "run") }
 
+// OutputPath is the file that the output of an execution is written to.
+func (e *Engine) OutputPath(id string) string { return runner.OutputFile(e.runnerDir(id)) }
+
 // tail is the end of an execution's output.
 func (e *Engine) tail(id string) string {
-	b, _, err := livelog.Tail(runner.OutputFile(e.runnerDir(id)), tailBytes)
+	b, _, err := livelog.Tail(e.OutputPath(id), tailBytes)
 	if err != nil {
 		return ""
 	}

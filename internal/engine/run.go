@@ -149,6 +149,9 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 	}
 	e.reportSoon(keyOf(j.pull.Pull))
 	j.root = filepath.Join(e.workDir(j.run.ID), "tree")
+	if err := os.MkdirAll(e.workDir(j.run.ID), 0o700); err != nil {
+		return err
+	}
 	_, err = e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, j.root)
 	return err
 }

@@ -84,6 +84,13 @@ lacks(r, key) if {
 	not hidden(r)
 }
 
+# What the resource itself sets wins over any default, known or not.
+lacks(r, key) if {
+	value := r.change.after.tags[key]
+	is_string(value)
+	not good(value)
+}
+
 # The tags that the resource will have, as far as the plan tells. tags_all is what AWS gets; it is
 # unknown as soon as a single value is, and for new resources without any tag.
 have(r) := {tag.key: object.get(tag, "value", true) | some tag in r.change.after.tag} if {

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/tollgate/tollgate/internal/artifact"
+	"github.com/tollgate/tollgate/internal/engine"
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/redact"
+	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/terraform"
+	"github.com/tollgate/tollgate/internal/web"
+	// 	"github.com/tollgate/tollgate/internal/web"
+	"github.com/tollgate/tollgate/internal/webhook"
+	"github.com/tollgate/tollgate/internal/workspace"
+	"github.com/tollgate/tollgate/policies"
+)
+
+// stopPatience is how long a stopping server lets decisions finish.
+const stopPatience = 20 * time.Second
+
+func serveCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server: webhooks, workers and pages",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.load(cmd.Flags(), os.Getenv); err != nil {
+				return err
+			}
+			log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+			srv, err := newServer(cmd.Context(), s, os.Environ(), log)
+			if err != nil {
+				return err
+			}
+			return srv.run(cmd.Context())
+		},
+	}
+	s.register(cmd.Flags())
+	return cmd
+}
+
+// server is the running product with its HTTP face.
+type server struct {
+	log      *slog.Logger
+	store    *store.DB
+	git      *workspace.Workspace
+	engine   *engine.Engine
+	listener net.Listener
+	http     *http.Server
+}
+
+// newServer checks all settings by using them; nothing runs before run.
+func newServer(ctx context.Context, s settings, environ []string, log *slog.Logger) (_ *server, err error) {
+	srv := &server{log: log}
+	defer func() {
+		if err != nil {
+			srv.close()
+		}
+	}()
+	secret, err := readSecret(log, s.SecretFile, "webhook secret")
+	if err != nil {
+		return nil, err
+	}
+	app, err := newApp(s, log)
+	if err != nil {
+		return nil, err
+	}
+	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
+		return nil, fmt.Errorf("find the data directory: %w", err)
+	}
+	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
+		return nil, fault.Wrap(err, "The data directory cannot be created.", "Tollgate keeps everything there.", "Check --data-dir and its permissions.")
+	}
+	if srv.store, err = store.Open(ctx, s.path(s.Database, "tollgate.db")); err != nil {
+		return nil, err
+	}
+	if srv.listener, err = net.Listen("tcp", s.Listen); err != nil {
+		return nil, fault.Wrap(err, "The address "+s.Listen+" cannot be listened on.", "GitHub could not deliver webhooks.", "Choose another with --listen, or end the program that uses it.")
+	}
+	if s.PublicURL == "" {
+		s.PublicURL = "http://" + srv.listener.Addr().String()
+	}
+	if srv.engine, err = srv.newEngine(ctx, s, environ, app); err != nil {
+		return nil, err
+	}
+	handler, err := srv.handler(strings.TrimSpace(string(secret)), s.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	srv.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	return srv, nil
+}
+
+func newApp(s settings, log *slog.Logger) (*github.App, error) {
+	key, err := readSecret(log, s.AppKeyFile, "App's private key")
+	if err != nil {
+		return nil, err
+	}
+	return github.New(github.Config{URL: s.GitHubURL, AppID: s.AppID, Key: redact.New(key)})
+}
+
+func (srv *server) newEngine(ctx context.Context, s settings, environ []string, app *github.App) (*engine.Engine, error) {
+	builtin, err := gate.Load("built-in", policies.Files)
+	if err != nil {
+		return nil, err
+	}
+	if srv.git, err = workspace.New(ctx, workspace.Config{Dir: filepath.Join(s.DataDir, "mirrors"), Environ: environ}); err != nil {
+		return nil, err
+	}
+	tf, err := newTerraform(ctx, s, environ)
+	if err != nil {
+		return nil, err
+	}
+	artifacts, err := artifact.Open(s.path(s.Artifacts, "artifacts"), s.path(s.ArtifactKey, "artifact.key"))
+	if err != nil {
+		return nil, err
+	}
+	id, err := keyFile(filepath.Join(s.DataDir, "server-id"))
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Builtin: builtin,
+		DataDir: s.DataDir, Runner: self, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
+		Environment: terraformVariables(environ), Logger: srv.log})
+}
+
+// keyFile returns 32 random bytes that stay the same for a data directory.
+func keyFile(file string) ([]byte, error) {
+	b, err := os.ReadFile(file)
+	if err == nil && len(b) == 32 {
+		return b, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read key: %w", err)
+	}
+	if err == nil {
+		return nil, fault.New("The key file "+file+" is damaged.", "Effects of older plans could not be compared with new ones.", "Restore it from a backup, or remove it; open pull requests are then planned again.")
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key)
+	return key, os.WriteFile(file, key, 0o600)
+}
+
+// newTerraform finds Terraform and the provider mirrors of this machine.
+func newTerraform(ctx context.Context, s settings, environ []string) (*terraform.Terraform, error) {
+	binary, mirrors, err := findTerraform(ctx, s, environ)
+	if err != nil {
+		return nil, err
+	}
+	key, err := keyFile(filepath.Join(s.DataDir, "effect.key"))
+	if err != nil {
+		return nil, err
+	}
+	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key})
+}
+
+// handler is the HTTP face.
+func (srv *server) handler(secret, publicURL string) (http.Handler, error) {
+	hooks, err := webhook.New(webhook.Config{Secret: redact.New(secret), Logger: srv.log, Accept: srv.engine.Accept})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("POST /webhooks/github", hooks)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := srv.store.Ping(r.Context()); err != nil {
+			http.Error(w, "the database cannot be written", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	mux.Handle("GET /metrics", promhttp.Handler())
+	mux.Handle("GET /", web.Handler(web.Deps{Source: pages{srv.engine}, List: onlyHere(publicURL), Now: time.Now, Log: srv.log}))
+	return mux, nil
+}
+
+// run serves until ctx ends, then stops in an orderly way.
+func (srv *server) run(ctx context.Context) error {
+	defer srv.close()
+	if err := srv.engine.Start(ctx); err != nil {
+		return err
+	}
+	srv.log.Info("serving", "address", srv.listener.Addr().String())
+	failed := make(chan error, 1)
+	go func() { failed <- srv.http.Serve(srv.listener) }()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		srv.log.Info("stopping; applies that are running go on and are taken over by the next start")
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	return errors.Join(err, srv.http.Shutdown(stopCtx), srv.engine.Stop(stopCtx))
+}
+
+func (srv *server) close() {
+	if srv.git != nil {
+		srv.git.Close()
+	}
+	if srv.store != nil {
+		_ = srv.store.Close()
+	}
+	if srv.listener != nil {
+		_ = srv.listener.Close()
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/pflag"
+
+	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// settings are the server's. A flag wins over its environment variable, that over the
+// configuration file, and that over the default. Secrets are only ever files.
+type settings struct {
+	Config        string `name:"config" usage:"YAML file with the same settings, named as the flags are"`
+	Listen        string `name:"listen" default:"127.0.0.1:8080" usage:"address to serve webhooks and pages on"`
+	PublicURL     string `name:"public-url" usage:"how a browser reaches this server; links in checks start with it"`
+	GitHubURL     string `name:"github-url" default:"https://github.com" usage:"GitHub, or the address of a GitHub Enterprise Server"`
+	AppID         int64  `name:"github-app-id" usage:"id of the GitHub App"`
+	AppKeyFile    string `name:"github-app-key-file" usage:"file with the App's private key (PEM)"`
+	SecretFile    string `name:"github-webhook-secret-file" usage:"file with the webhook secret, at least 32 bytes"`
+	Database      string `name:"database" usage:"sqlite:FILE (default: tollgate.db under the data directory)"`
+	Artifacts     string `name:"artifacts" usage:"file:DIR for encrypted plans (default: under the data directory)"`
+	ArtifactKey   string `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
+	DataDir       string `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
+	Workers       int    `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
+	Terraform     string `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
+	ProviderDirs  string `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
+	TerraformVars string `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
+}
+
+// fields calls f for each setting with its flag name and its place in s.
+func (s *settings) fields(f func(field reflect.StructField, v reflect.Value)) {
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		f(v.Type().Field(i), v.Field(i))
+	}
+}
+
+// register adds a flag for every setting.
+func (s *settings) register(flags *pflag.FlagSet) {
+	s.Workers = runtime.NumCPU()
+	s.fields(func(field reflect.StructField, v reflect.Value) {
+		name, usage := field.Tag.Get("name"), field.Tag.Get("usage")
+		switch p := v.Addr().Interface().(type) {
+		case *string:
+			flags.StringVar(p, name, field.Tag.Get("default"), usage)
+		case *int:
+			flags.IntVar(p, name, *p, usage)
+		case *int64:
+			flags.Int64Var(p, name, *p, usage)
+		}
+	})
+}
+
+// envName is the environment variable of a flag: TOLLGATE_GITHUB_URL for --github-url.
+func envName(flag string) string {
+	return "TOLLGATE_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// load fills what no flag set from the environment and the configuration file, then validates.
+// All faults are reported together.
+func (s *settings) load(flags *pflag.FlagSet, getenv func(string) string) error {
+	if v := getenv(envName("config")); v != "" && !flags.Changed("config") {
+		s.Config = v
+	}
+	file, faults := s.readFile()
+	s.fields(func(field reflect.StructField, v reflect.Value) {
+		name := field.Tag.Get("name")
+		value, fromFile := file[name]
+		source := s.Config
+		if env := getenv(envName(name)); env != "" {
+			value, source = env, envName(name)
+		} else if !fromFile {
+			return
+		}
+		if flags.Changed(name) {
+			return
+		}
+		if err := set(v, value); err != nil {
+			faults = append(faults, fault.Wrap(err, fmt.Sprintf("The setting %s from %s is not a number.", name, source), "", "Write a whole number."))
+		}
+	})
+	faults = append(faults, s.validate()...)
+	return errors.Join(faults...)
+}
+
+func set(v reflect.Value, value string) error {
+	if v.Kind() == reflect.String {
+		v.SetString(value)
+		return nil
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	if err != nil {
+		return err
+	}
+	v.SetInt(n)
+	return nil
+}
+
+func (s *settings) readFile() (map[string]string, []error) {
+	if s.Config == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(s.Config)
+	if err != nil {
+		return nil, []error{fault.Wrap(err, "The configuration file cannot be read.", "Without it the settings in it would be silently missing.", "Check the path given with --config.")}
+	}
+	raw := map[string]any{}
+	if err := yaml.Unmarshal(b, &raw); err != nil {
+		return nil, []error{fault.Wrap(err, "The configuration file is not valid YAML.", "", "Correct it; the message names the line.")}
+	}
+	known := map[string]bool{}
+	s.fields(func(f reflect.StructField, _ reflect.Value) { known[f.Tag.Get("name")] = true })
+	out, faults := map[string]string{}, []error(nil)
+	for k, v := range raw {
+		if !known[k] || k == "config" {
+			faults = append(faults, fault.New(fmt.Sprintf("Unknown key %q in %s.", k, s.Config),
+				"A misspelt setting would silently fall back to its default.", "Use the names of the flags that `bot serve --help` lists."))
+			continue
+		}
+		out[k] = fmt.Sprint(v)
+	}
+	return out, faults
+}
+
+func (s *settings) validate() (faults []error) {
+	missing := func(name, value, why string) {
+		if value == "" || value == "0" {
+			faults = append(faults, fault.New("The setting --"+name+" is missing.", why, "Give it as flag, as "+envName(name)+" or in the configuration file."))
+		}
+	}
+	missing("data-dir", s.DataDir, "Tollgate keeps its database, plans and logs there.")
+	missing("github-app-id", strconv.FormatInt(s.AppID, 10), "GitHub knows the App by it.")
+	missing("github-app-key-file", s.AppKeyFile, "The App signs in with its private key.")
+	missing("github-webhook-secret-file", s.SecretFile, "Without a secret anyone could send commands.")
+	if s.Workers < 0 {
+		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
+	}
+	for name, value := range map[string]string{"github-url": s.GitHubURL, "public-url": s.PublicURL} {
+		u, err := url.Parse(value)
+		if value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+			faults = append(faults, fault.New(fmt.Sprintf("The setting --%s is not an address: %q.", name, value), "", "Write it with its scheme, such as https://github.example.com."))
+		}
+	}
+	for name, value := range map[string]string{"database": s.Database, "artifacts": s.Artifacts, "artifact-key": s.ArtifactKey} {
+		scheme, _, ok := strings.Cut(value, ":")
+		want := map[string]string{"database": "sqlite", "artifacts": "file", "artifact-key": "file"}[name]
+		if value != "" && (!ok || scheme != want) {
+			faults = append(faults, fault.New(fmt.Sprintf("The setting --%s has a form that this version does not support: %q.", name, redactURL(value)),
+				"Another place would silently not be used.", "Use "+want+":PATH, or leave it out for the default under --data-dir."))
+		}
+	}
+	return faults
+}
+
+// redactURL keeps a password in a database address out of an error message.
+func redactURL(s string) string {
+	scheme, _, ok := strings.Cut(s, ":")
+	if !ok {
+		return s
+	}
+	return scheme + ":…"
+}
+
+// path is the local path in a "scheme:path" setting, or the default under the data directory.
+func (s *settings) path(value, def string) string {
+	if _, p, ok := strings.Cut(value, ":"); ok {
+		return strings.TrimPrefix(p, "//")
+	}
+	return filepath.Join(s.DataDir, def)
+}
+
+// readSecret reads a secret file. One that every user may read is reported, not refused: container
+// platforms mount secrets that way.
+func readSecret(log *slog.Logger, file, what string) ([]byte, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fault.Wrap(err, "The file with the "+what+" cannot be read: "+file+".", "The server cannot work without it.", "Check the path and that this user may read it.")
+	}
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o007 != 0 {
+		log.Warn("the "+what+" may be read by every user of this machine", "file", file, "fix", "chmod 0400")
+	}
+	return b, nil
+}
