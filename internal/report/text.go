@@ -15,13 +15,33 @@ func planText(text string, limit int, where string) string {
 	if strings.TrimSpace(text) == "" {
 		return ""
 	}
+	head, rest := splitLines(strings.Trim(text, "\n"), limit)
 	var lines []string
-	for _, l := range Lines(text) {
+	for _, l := range Lines(head) {
 		lines = append(lines, cutLine(l.diff()))
 	}
-	frame := len(foldedLines(nil, len(lines), where)) + len(strconv.Itoa(len(lines)))
+	total := len(lines)
+	if rest != "" {
+		total += strings.Count(rest, "\n") + 1
+	}
+	frame := len(foldedLines(nil, total, where)) + len(strconv.Itoa(total))
 	shown := cutLines(lines, limit-frame)
-	return foldedLines(lines[:shown], len(lines), where)
+	return foldedLines(lines[:shown], total, where)
+}
+
+// splitLines splits s at a line end so that head, with its long lines cut, fills limit bytes. What
+// follows, which can be tens of megabytes, is only counted.
+func splitLines(s string, limit int) (head, rest string) {
+	end := 0
+	for used := 0; used <= limit; {
+		n := strings.IndexByte(s[end:], '\n')
+		if n < 0 {
+			return s, ""
+		}
+		used += min(n, maxLine) + 1
+		end += n + 1
+	}
+	return s[:end-1], s[end:]
 }
 
 func cutLine(l string) string {
