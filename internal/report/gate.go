@@ -53,26 +53,32 @@ func (p Pull) unknown() bool {
 	return slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.Execution.State == change.ExecUnknown })
 }
 
-// consumed reports whether an apply of the plan's project began, however it ended.
+// consumed reports whether an apply of the plan began, however it ended.
 func (p Pull) consumed(pl Plan) bool {
-	return slices.ContainsFunc(p.Applies, func(a Apply) bool {
-		return a.Execution.Project.Name == pl.Project.Name && a.Execution.State != change.ExecFailedClean
-	})
+	return slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.of(pl) && a.Execution.State != change.ExecFailedClean })
+}
+
+// of reports whether the apply is of this plan; without the plan's id, of its project.
+func (a Apply) of(pl Plan) bool {
+	if pl.PlanID != "" {
+		return a.Execution.PlanID == pl.PlanID
+	}
+	return a.Execution.Project.Name == pl.Project.Name
 }
 
 // applied reports whether everything that had to be applied is.
 func (p Pull) applied() bool {
-	for _, a := range p.Applies {
-		if a.Execution.State != change.ExecApplied {
-			return false
-		}
-	}
+	some := false
 	for _, pl := range p.Plans {
-		if !pl.settledEmpty() && !p.consumed(pl) {
+		if pl.settledEmpty() {
+			continue
+		}
+		if !slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.of(pl) && a.Execution.State == change.ExecApplied }) {
 			return false
 		}
+		some = true
 	}
-	return len(p.Applies) > 0
+	return some
 }
 
 func (p Pull) denied() []Plan {
@@ -85,17 +91,21 @@ func (p Pull) denied() []Plan {
 	return out
 }
 
-// ready reports whether the apply button makes sense: all that has changes may be applied, and
-// nothing is or was.
+// ready reports whether the apply button makes sense: all that has changes may be applied, none of
+// it is consumed, and nothing is being applied.
 func (p Pull) ready() bool {
 	some := false
 	for _, pl := range p.Plans {
-		some = some || pl.ready()
-		if !pl.ready() && !pl.settledEmpty() {
+		if pl.settledEmpty() {
+			continue
+		}
+		if !pl.ready() || p.consumed(pl) {
 			return false
 		}
+		some = true
 	}
-	return some && len(p.Applies) == 0 && p.status() == success
+	busy := slices.ContainsFunc(p.Applies, func(a Apply) bool { return !a.Execution.State.Done() })
+	return some && !busy && p.status() == success
 }
 
 // Title says how the pull request stands, in plain text that may quote the fault.

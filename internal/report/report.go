@@ -63,6 +63,7 @@ type Plan struct {
 	Excerpt      string        // Terraform's own diagnostics when it failed
 	Requirements []Requirement // before it can be applied
 	PolicyDigest string
+	PlanID       string // the plan's own id, as executions name it
 	ID           string // short id of the plan, shown to people
 	ExternalID   string
 	DetailsURL   string // our page of the run

@@ -131,10 +131,18 @@ func TestApplyButtonOnlyWhenEverythingIsMet(t *testing.T) {
 	failing.Findings = findings()
 	began := gate(change.RunPassed, ready)
 	began.Applies = []report.Apply{apply(change.ExecRunning)}
+	again := ready
+	again.PlanID = "a plan made since"
+	replanned, consumed := gate(change.RunPassed, again), gate(change.RunPassed, again)
+	replanned.Applies = []report.Apply{apply(change.ExecFailedPartial)}
+	consumed.Applies = []report.Apply{apply(change.ExecFailedPartial)}
+	consumed.Applies[0].Execution.PlanID = again.PlanID
 	for name, tc := range map[string]struct {
 		check change.Check
 		want  []string
 	}{
+		"gate, planned again":   {report.GateCheck(replanned), []string{report.ButtonReplan, report.ButtonApply}},
+		"gate, plan consumed":   {report.GateCheck(consumed), []string{report.ButtonReplan}},
 		"plan, all met":         {report.PlanCheck(ready), []string{report.ButtonReplan, report.ButtonApply}},
 		"plan, approval misses": {report.PlanCheck(passed()), []string{report.ButtonReplan}},
 		"plan, denied":          {report.PlanCheck(failing), []string{report.ButtonReplan}},

@@ -15,10 +15,11 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/toolchain/toolchaintest"
 	"github.com/tollgate/tollgate/internal/web"
 )
 
-// browser is a tab of a headless Chromium found on PATH, and what it complained about.
+// browser is a tab of a headless Chromium, and what it complained about.
 type browser struct {
 	t   *testing.T
 	ctx context.Context
@@ -30,6 +31,7 @@ type browser struct {
 func newBrowser(t *testing.T) *browser {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(toolchaintest.Chromium(t)),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
 	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
