@@ -63,7 +63,9 @@ func run(dir string) error {
 		return refuse(end, dir, err)
 	}
 	defer output.Close()
-	if err := writeDurably(dir, startedName, started{At: time.Now(), PID: os.Getpid(), Boot: bootID()}); err != nil {
+	now := time.Now()
+	begun := started{At: now, Until: now.Add(spec.Limit + spec.Grace), PID: os.Getpid(), Boot: bootID()}
+	if err := writeDurably(dir, startedName, begun); err != nil {
 		return fmt.Errorf("record start: %w", err)
 	}
 	return supervise(dir, spec, lock, output, end, signals)

@@ -13,7 +13,12 @@
 // The lock answers who is alive without any process id. Start takes it before it writes anything
 // and hands the open file to the runner, which hands it to the command: the kernel releases it
 // when the last of them is gone, and only then. A runner accepts no other lock than the inherited
-// one, so "not started and not locked" can be trusted, and Seal makes it final.
+// one, so "not started and not locked" can be trusted, and Seal makes it final. The directory must
+// be on a local file system.
+//
+// Whoever stops the server must signal the server alone (systemd: KillMode=process). A SIGTERM to
+// everything at once reaches Terraform twice, from outside and through its runner, and on the
+// second one it drops everything.
 package runner
 
 import (
@@ -154,13 +159,17 @@ type Exit struct {
 	Refuse string    `json:"refuse,omitempty"` // why the command was not started at all
 }
 
-// started is written before the command is started. It says who and when for people; nothing is
-// decided by it but that it exists.
+// started is written before the command is started. The process is named for people; nothing is
+// decided by it.
 type started struct {
-	At   time.Time `json:"at"`
-	PID  int       `json:"pid"`
-	Boot string    `json:"boot"`
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"` // when the runner will have killed the command at the latest
+	PID   int       `json:"pid"`
+	Boot  string    `json:"boot"`
 }
+
+// overdue is how long after that a record of the end may still be on its way.
+const overdue = time.Minute
 
 // Inspect reads the state of an apply. NotStarted holds for this moment only; see Seal.
 func Inspect(dir string) (Status, error) {
@@ -225,8 +234,16 @@ func inspectLocked(dir string) (Status, error) {
 	if s, ok := exited(dir); ok {
 		return s, nil
 	}
-	at, err := startedAt(dir)
-	return Status{State: Running, Started: at}, err
+	begun, err := readStarted(dir)
+	if err != nil || begun == nil {
+		return Status{State: Running}, err
+	}
+	// A runner would have killed the command and said so. What lives on is a provider without
+	// Terraform, which may stay for ever.
+	if !begun.Until.IsZero() && time.Now().After(begun.Until.Add(overdue)) {
+		return Status{State: Lost, Started: begun.At}, nil
+	}
+	return Status{State: Running, Started: begun.At}, nil
 }
 
 // inspectFree is for a directory whose lock we hold ourselves.
@@ -234,12 +251,11 @@ func inspectFree(dir string) (Status, error) {
 	if s, ok := exited(dir); ok {
 		return s, nil
 	}
-	exists, err := has(dir, startedName)
-	if err != nil || !exists {
+	begun, err := readStarted(dir)
+	if err != nil || begun == nil {
 		return Status{State: NotStarted}, err
 	}
-	at, err := startedAt(dir)
-	return Status{State: Lost, Started: at}, err
+	return Status{State: Lost, Started: begun.At}, nil
 }
 
 // exited reads exit.json. One that is torn or incomplete counts as none.
@@ -255,24 +271,28 @@ func exited(dir string) (Status, bool) {
 	if e.Refuse != "" {
 		return Status{State: NotStarted, Reason: e.Refuse}, true
 	}
-	at, err := startedAt(dir)
-	return Status{State: Exited, Started: at, Exit: e}, err == nil && e.Output != ""
+	begun, err := readStarted(dir)
+	if err != nil || begun == nil || e.Output == "" {
+		return Status{}, false
+	}
+	return Status{State: Exited, Started: begun.At, Exit: e}, true
 }
 
-// startedAt returns the zero time if the file is torn: that it exists is what counts.
-func startedAt(dir string) (time.Time, error) {
+// readStarted returns nil if nothing was started, and empty fields if the file is torn: that it
+// exists is what counts.
+func readStarted(dir string) (*started, error) {
 	data, err := os.ReadFile(filepath.Join(dir, startedName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return time.Time{}, nil
+		return nil, nil
 	}
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read runner's start: %w", err)
+		return nil, fmt.Errorf("read runner's start: %w", err)
 	}
 	var s started
 	if err := json.Unmarshal(data, &s); err != nil {
-		return time.Time{}, nil
+		return &started{}, nil
 	}
-	return s.At, nil
+	return &s, nil
 }
 
 func bootID() string {

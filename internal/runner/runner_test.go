@@ -298,6 +298,37 @@ func TestForeignProcessIsNotTheRunner(t *testing.T) {
 	}
 }
 
+// When runner and Terraform are killed, a provider can go on for ever and keep the lock.
+func TestSurvivorPastTheLimitIsNotTheApply(t *testing.T) {
+	t.Parallel()
+	dir := begin(t, shell("echo begun; cat gate"))
+	output(t, dir, "begun")
+	if s, err := runner.Inspect(dir); err != nil || s.State != runner.Running {
+		t.Errorf("within the limit: %+v, %v", s, err)
+	}
+	file := filepath.Join(dir, "started.json")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var begun map[string]any
+	if err := json.Unmarshal(data, &begun); err != nil {
+		t.Fatal(err)
+	}
+	begun["until"] = time.Now().Add(-2 * time.Minute)
+	if data, err = json.Marshal(begun); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := runner.Inspect(dir); err != nil || s.State != runner.Lost {
+		t.Errorf("past the limit: %+v, %v", s, err)
+	}
+	open(t, dir)
+	until(t, func() bool { s, err := runner.Inspect(dir); return err == nil && s.State == runner.Exited })
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	fence := filepath.Join(t.TempDir(), "fence")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +37,8 @@ type Failure struct {
 	Exit        int   // exit status; -1 when a signal ended the process
 	Diagnostics []Diagnostic
 	Lock        *Lock // who holds the state, with ErrLocked if Terraform could tell
-	// Untouched says that Terraform stopped before it did anything else: its output holds nothing
-	// but the errors. Only then is it certain that an apply has changed nothing.
+	// Untouched says that Terraform certainly has changed nothing, not even the state: it stopped
+	// while it was getting ready, and its output holds nothing but the errors.
 	Untouched bool
 }
 
@@ -67,7 +68,7 @@ func (f *Failure) Error() string {
 
 func (f *Failure) Unwrap() error { return f.Kind }
 
-// Explain turns the output and exit status of a failed command into a *fault.Error around a
+// Explain turns the whole output and the exit status of a failed command into a *fault.Error around a
 // *Failure. The verdict that it failed comes from the exit status alone; the output chooses the
 // words. It returns nil for status 0.
 func Explain(log []byte, exit int) error {
@@ -75,17 +76,25 @@ func Explain(log []byte, exit int) error {
 		return nil
 	}
 	text := strings.ReplaceAll(string(log), "\r\n", "\n")
-	f := &Failure{Kind: ErrFailed, Exit: exit, Diagnostics: diagnostics(text), Untouched: untouched(text)}
+	f := &Failure{Kind: ErrFailed, Exit: exit, Diagnostics: diagnostics(text)}
 	words := unexplained(f)
+	silent := onlyErrors(text)
 	for _, c := range causes {
-		if c.matches(f) {
+		if c.matches(f, silent) {
 			f.Kind = c.kind
 			words = c.words(f)
 			break
 		}
 	}
+	f.Untouched = silent && slices.Contains(gettingReady, f.Kind) &&
+		!slices.ContainsFunc(f.Diagnostics, func(d Diagnostic) bool { return d.Address != "" })
 	words.Err = f
 	return words
+}
+
+// gettingReady are the kinds that end an apply before its first step.
+var gettingReady = []error{
+	ErrStale, ErrLocked, ErrConfiguration, ErrProvider, ErrLockFile, ErrModule, ErrBackend, ErrCredentials, ErrInit,
 }
 
 // cause recognises one kind of failure by the diagnostics.
@@ -97,8 +106,8 @@ type cause struct {
 	words func(*Failure) *fault.Error
 }
 
-func (c cause) matches(f *Failure) bool {
-	if c.early && !f.Untouched {
+func (c cause) matches(f *Failure, silent bool) bool {
+	if c.early && !silent {
 		return false
 	}
 	for _, d := range f.Diagnostics {
@@ -146,9 +155,9 @@ var causes = []cause{
 		"Check the module's source and version, and that the server may read it.")},
 	{kind: ErrCredentials, match: regexp.MustCompile(`^No valid credential sources|ExpiredToken|InvalidClientTokenId|UnrecognizedClientException|SignatureDoesNotMatch|no EC2 IMDS role found|Invalid provider configuration: .*credential|AccessDenied|StatusCode: 403`), words: fixed(
 		"The cloud refused the credentials, or there are none.",
-		"Terraform cannot read the state or the resources.",
+		"Terraform needs them for the state and for the resources.",
 		"This is for whoever runs Tollgate: check the credentials of the server and their permissions.")},
-	{kind: ErrBackend, alone: true, match: regexp.MustCompile(`^(Failed to get existing workspaces|Error loading state|Error refreshing state|Failed to load state|Error inspecting states|Unable to access object|Failed to (load|read) backend|validating provider credentials|Error loading backend config|Invalid backend configuration|Error configuring the backend|Initialization required)|S3 bucket .* does not exist|NoSuchBucket|requesting? .*state|connect: connection refused|no such host`), words: fixed(
+	{kind: ErrBackend, alone: true, match: regexp.MustCompile(`^(Failed to get existing workspaces|Error loading state|Error refreshing state|Failed to load state|Error inspecting states|Unable to access object|Failed to (load|read) backend|validating provider credentials|Error loading backend config|Invalid backend configuration|Error configuring the backend|Initialization required)|S3 bucket .* does not exist|NoSuchBucket|connect: connection refused|no such host`), words: fixed(
 		"Terraform cannot reach its state.",
 		"Without the state nothing can be planned or applied.",
 		"Terraform's messages name the host or bucket. Comment `/plan` when it answers again.")},
@@ -258,8 +267,8 @@ func (d *Diagnostic) add(line string) {
 	d.Detail += line + "\n"
 }
 
-// untouched reports whether the output holds nothing before its first error but words about the lock.
-func untouched(text string) bool {
+// onlyErrors reports whether the output holds nothing before its first error but words about the lock.
+func onlyErrors(text string) bool {
 	for line := range strings.SplitSeq(text, "\n") {
 		line = boxed.ReplaceAllString(line, "")
 		switch {

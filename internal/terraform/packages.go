@@ -26,8 +26,9 @@ import (
 // Plans may rely on it, since a plan is only a proposal. An apply never does: Terraform then
 // hashes the providers itself.
 type packages struct {
-	mu    sync.Mutex
-	known map[string]hashed
+	hashing keyed // so that plans that start together read a package once
+	mu      sync.Mutex
+	known   map[string]hashed
 }
 
 type hashed struct {
@@ -78,6 +79,11 @@ func installed(dataDir string) (map[string]string, error) {
 
 // sum returns the hash of a package, or nothing if the package changed while it was read.
 func (p *packages) sum(ctx context.Context, dir string) (string, error) {
+	done, err := p.hashing.lock(ctx, dir)
+	if err != nil {
+		return "", err
+	}
+	defer done()
 	before, changed, err := identity(dir)
 	if err != nil {
 		return "", err
@@ -87,9 +93,6 @@ func (p *packages) sum(ctx context.Context, dir string) (string, error) {
 	p.mu.Unlock()
 	if k.identity == before {
 		return k.sum, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return "", err
 	}
 	sum, err := dirhash.HashDir(dir, "", dirhash.Hash1)
 	if err != nil {

@@ -265,6 +265,31 @@ func TestInitAgainWhenTerraformAsks(t *testing.T) {
 	}
 }
 
+func TestUnusedDataDirectoriesAreRemoved(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	m := module(t, map[string]string{"main.tf": two})
+	old, _, _ := plan(t, b, m)
+	m.InitKey = "b"
+	used, _, _ := plan(t, b, m)
+	longAgo := time.Now().Add(-8 * 24 * time.Hour)
+	if err := os.Chtimes(filepath.Dir(old.DataDir), longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
+	m.InitKey = "c"
+	plan(t, b, m)
+	if _, err := os.Stat(filepath.Dir(old.DataDir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the unused one: %v", err)
+	}
+	if _, err := os.Stat(filepath.Dir(used.DataDir)); err != nil {
+		t.Errorf("the used one: %v", err)
+	}
+	m.InitKey = "a"
+	if p, _, _ := plan(t, b, m); !p.Initialised {
+		t.Error("no init although nothing is left")
+	}
+}
+
 func TestWrongModules(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
