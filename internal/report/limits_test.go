@@ -121,8 +121,8 @@ func everything(t *testing.T, s string) []string {
 
 func TestLimitsHoldAtEveryLength(t *testing.T) {
 	t.Parallel()
-	for _, unit := range []string{"x", "é", "→", "😀", "`", "@a ", "<b>", "x\n", "+ `\n", "\x00", "\xff", "|", "_"} {
-		for _, n := range []int{0, 1, 254, 255, 256, 65_533, 65_534, 65_535, 65_536, 65_537} {
+	for _, unit := range []string{"x", "é", "😀", "`", "@a ", "<b>", "+ `\n", "\x00", "\xff", "|"} {
+		for _, n := range []int{0, 1, 254, 255, 256, 65_534, 65_535, 65_536, 65_537} {
 			t.Run(fmt.Sprintf("%q to %d bytes", unit, n), func(t *testing.T) {
 				t.Parallel()
 				// One byte in front shifts runes of several bytes over every boundary.
