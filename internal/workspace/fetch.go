@@ -210,27 +210,28 @@ func (w *Workspace) fetchHealing(ctx context.Context, repoID int64, n network, r
 		args = append(args, "+"+r.remote+":"+r.local)
 	}
 	_, err := w.runNetwork(ctx, mirror, n, args)
-	if err == nil || exitCode(err) == -1 && !tooLarge(err) {
+	var exit *exitError
+	if err == nil || !errors.As(err, &exit) {
 		return err
 	}
-	mended := sweep(mirror)
-	if tooLarge(err) {
-		return w.tooLarge(err)
+	mended, largest := sweep(mirror)
+	if largest >= w.cfg.MaxBytes { // git's own words do not tell that the limit ended it
+		return fault.Wrap(err, "The repository is too large to fetch.",
+			fmt.Sprintf("One download may hold at most %d MiB.", w.cfg.MaxBytes>>20),
+			"Keep large files out of the repository, or raise the server's limit.")
 	}
 	if remoteErr := w.askRemote(ctx, mirror, n, refs); remoteErr != nil {
 		return remoteErr
 	}
 	if !w.sound(ctx, mirror) {
 		mended = true
-		if err := w.discard(repoID); err != nil {
-			return err
-		}
-		if err := prepare(mirror); err != nil {
+		if err := errors.Join(w.discard(repoID), prepare(mirror)); err != nil {
 			return err
 		}
 	}
 	if mended {
 		_, err = w.runNetwork(ctx, mirror, n, args)
+		sweep(mirror)
 	}
 	if err != nil {
 		return fault.Wrap(err, "The repository's commits could not be fetched.",
@@ -249,7 +250,7 @@ func (w *Workspace) askRemote(ctx context.Context, mirror string, n network, ref
 			args = append(args, r.remote)
 		}
 	}
-	out, err := w.runNetwork(ctx, mirror, n, args)
+	out, err := w.runNetwork(ctx, mirror, n, append(args, "HEAD")) // never all refs of the remote
 	if err != nil {
 		return remoteFault(err)
 	}
@@ -295,19 +296,6 @@ func remoteFault(err error) error {
 	}
 	return fault.Wrap(fmt.Errorf("%w: %w", ErrTemporary, err), "GitHub could not be reached to fetch the commits.",
 		"Nothing was planned.", "`/plan` tries again.")
-}
-
-// tooLarge recognises the file size limit's signal, in git itself or in the helper it waited for.
-func tooLarge(err error) bool {
-	var exit *exitError
-	return errors.As(err, &exit) && (strings.Contains(exit.err.Error(), "file size limit") ||
-		strings.Contains(exit.stderr, "died of signal 25") || strings.Contains(exit.stderr, "File too large"))
-}
-
-func (w *Workspace) tooLarge(err error) error {
-	return fault.Wrap(err, "The repository is too large to fetch.",
-		fmt.Sprintf("One download may hold at most %d MiB.", w.cfg.MaxBytes>>20),
-		"Keep large files out of the repository, or raise the server's limit.")
 }
 
 // runNetwork runs a git command that talks to GitHub. The token reaches git and its helpers

@@ -160,13 +160,13 @@ func (w *Workspace) sound(ctx context.Context, mirror string) bool {
 	return err == nil
 }
 
-// sweep removes what an interrupted git leaves behind and reports whether there was any. Only
-// the holder of the lock may call it.
-func sweep(mirror string) bool {
-	found := false
+// sweep removes what an interrupted git leaves behind. It reports whether there was any, and the
+// size of the largest file that was not finished. Only the holder of the lock may call it.
+func sweep(mirror string) (found bool, largest int64) {
 	remove := func(path string) {
-		if os.Remove(path) == nil {
-			found = true
+		info, err := os.Lstat(path)
+		if err == nil && os.Remove(path) == nil {
+			found, largest = true, max(largest, info.Size())
 		}
 	}
 	for _, pattern := range []string{"*.lock", "objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/tmp_*"} {
@@ -181,7 +181,7 @@ func sweep(mirror string) bool {
 		}
 		return nil
 	})
-	return found
+	return found, largest
 }
 
 // tidy keeps a mirror quick: it joins small packs once there are many, and drops what nobody has

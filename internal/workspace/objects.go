@@ -262,31 +262,33 @@ func (w *Workspace) Tree(ctx context.Context, repoID int64, commit string) (stri
 }
 
 // ReadFile returns the content of a regular file of a tree, given as the id of a tree or commit.
-// The error is fs.ErrNotExist when there is none at the path, and a fault when it has more than
-// max bytes.
+// The error is fs.ErrNotExist when there is nothing at the path, and a fault when it has more than
+// max bytes or is not a file, so that a configuration behind a link is not taken for none.
 func (w *Workspace) ReadFile(ctx context.Context, repoID int64, treeish, path string, max int64) ([]byte, error) {
 	if !fs.ValidPath(path) {
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrInvalid}
 	}
+	var found entry
 	var content []byte
-	err := w.withCat(ctx, repoID, func(c *catFile) error {
-		found, err := c.find(treeish, path)
-		if err != nil || !found.regular() {
-			return err
-		}
-		_, content, err = c.get(found.id, max)
-		if content == nil {
-			content = []byte{}
+	err := w.withCat(ctx, repoID, func(c *catFile) (err error) {
+		if found, err = c.find(treeish, path); err == nil && found.regular() {
+			_, content, err = c.get(found.id, max)
 		}
 		return err
 	})
-	if err == nil && content == nil {
+	switch {
+	case err != nil:
+		return nil, err
+	case found.mode == "":
 		return nil, &fs.PathError{Op: "read", Path: path, Err: fs.ErrNotExist}
+	case !found.regular():
+		return nil, refuse("A file that is read from the repository is not a regular file.", path, "Replace it with a file.")
 	}
-	return content, err
+	return content, nil
 }
 
-// find looks a path up, tree by tree. The entry is the zero one when there is none.
+// find looks a path up, tree by tree. The entry is the zero one when there is none, and the link
+// when the path goes through one.
 func (c *catFile) find(treeish, path string) (entry, error) {
 	id, err := c.treeOf(treeish)
 	if err != nil {
@@ -297,6 +299,9 @@ func (c *catFile) find(treeish, path string) (entry, error) {
 		return at, nil
 	}
 	for name := range strings.SplitSeq(path, "/") {
+		if at.mode == modeLink {
+			return at, nil
+		}
 		if at.mode != modeTree {
 			return entry{}, nil
 		}

@@ -3,6 +3,8 @@ package workspace_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/cgi"
@@ -110,10 +112,14 @@ func (r *remote) commit(ref, parent string, files map[string]file) string {
 	if parent != "" {
 		fmt.Fprintf(&in, "from %s\n", parent)
 	}
+	for path, f := range files { // deletions first: "D a" would take "a/b" along
+		if f.content == nil {
+			fmt.Fprintf(&in, "D %q\n", path)
+		}
+	}
 	for path, f := range files {
 		switch {
 		case f.content == nil:
-			fmt.Fprintf(&in, "D %q\n", path)
 		case f.mode == "160000":
 			fmt.Fprintf(&in, "M 160000 %s %q\n", f.content, path)
 		default:
@@ -171,4 +177,32 @@ func newPull(t testing.TB, base, head map[string]file, change ...func(*workspace
 		t.Fatalf("fetched %+v, want head %s, base %s", got, p.head, p.base)
 	}
 	return p
+}
+
+// advance commits a file to the base branch and fetches it.
+func (p *pull) advance(path, content string) string {
+	p.t.Helper()
+	p.base = p.commit("refs/heads/main", p.base, map[string]file{path: text(content)})
+	if got, err := p.w.Fetch(p.t.Context(), p.fetch()); err != nil || got.Base != p.base {
+		p.t.Fatalf("got %+v, %v; want base %s", got, err, p.base)
+	}
+	return p.base
+}
+
+// hostile commits a tree with one entry that git itself would not write.
+func (r *remote) hostile(ref, modeAndName, id string) string {
+	r.t.Helper()
+	raw, err := hex.DecodeString(id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	tree := runGit(r.t, r.dir, append([]byte(modeAndName+"\x00"), raw...), "hash-object", "-t", "tree", "-w", "--literally", "--stdin")
+	commit := fmt.Sprintf("tree %s\nauthor T <t@example.com> 1 +0000\ncommitter T <t@example.com> 1 +0000\n\nhostile\n", tree)
+	made := runGit(r.t, r.dir, []byte(commit), "hash-object", "-t", "commit", "-w", "--literally", "--stdin")
+	r.git("update-ref", ref, made)
+	return made
+}
+
+func basic(token string) string {
+	return base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))
 }
