@@ -38,7 +38,7 @@ type Failure struct {
 	Diagnostics []Diagnostic
 	Lock        *Lock // who holds the state, with ErrLocked if Terraform could tell
 	// Untouched says that Terraform certainly has changed nothing, not even the state: it stopped
-	// while it was getting ready, and its output holds nothing but the errors.
+	// while it was getting ready, and its output names no resource that it began with.
 	Untouched bool
 }
 
@@ -101,7 +101,7 @@ var gettingReady = []error{
 type cause struct {
 	kind  error
 	match *regexp.Regexp // on "summary: detail" of any diagnostic, all in one line
-	early bool           // only believed if nothing but errors was printed
+	early bool           // only believed if no resource was begun with
 	alone bool           // only of a diagnostic that names no resource
 	words func(*Failure) *fault.Error
 }
@@ -136,7 +136,7 @@ var causes = []cause{
 		"The state has changed since this plan was made.",
 		"The plan would act on resources that are no longer as it shows them, so nothing was done.",
 		"Comment `/plan` for a new one.")},
-	{kind: ErrLocked, match: regexp.MustCompile(`^Error acquiring the state lock`), words: lockedWords},
+	{kind: ErrLocked, alone: true, match: regexp.MustCompile(`^Error acquiring the state lock`), words: lockedWords},
 	{kind: ErrLockFile, match: regexp.MustCompile(`^(Inconsistent dependency lock file|Provider dependency changes detected|Dependency lock file|Failed to install provider: .*(checksum|lock file)|.*doesn't match any of the checksums|.*does not match any of the checksums)`), words: fixed(
 		"The lock file `.terraform.lock.hcl` does not fit the configuration or the providers.",
 		"It vouches for the providers that run with your credentials, so Tollgate never changes it.",
@@ -267,14 +267,25 @@ func (d *Diagnostic) add(line string) {
 	d.Detail += line + "\n"
 }
 
-// onlyErrors reports whether the output holds nothing before its first error but words about the lock.
+// progress is what Terraform prints when it starts on a resource, such as "aws_x.y: Creating...".
+var progress = regexp.MustCompile(`^\S.*: .*\.\.\.`)
+
+// onlyErrors reports whether the output holds nothing before its first error but warnings and words
+// about the lock. Code of a pull request cannot feign that: before it runs, its resource is named.
 func onlyErrors(text string) bool {
+	warned := false
 	for line := range strings.SplitSeq(text, "\n") {
 		line = boxed.ReplaceAllString(line, "")
 		switch {
-		case strings.TrimSpace(line) == "", strings.HasPrefix(line, "Acquiring state lock."), strings.HasPrefix(line, "Releasing state lock."):
+		case strings.HasPrefix(line, "Error: "):
+			return true
+		case strings.HasPrefix(line, "Warning: "):
+			warned = true
+		case progress.MatchString(line):
+			return false
+		case warned, strings.TrimSpace(line) == "", strings.HasPrefix(line, "Acquiring state lock."), strings.HasPrefix(line, "Releasing state lock."):
 		default:
-			return strings.HasPrefix(line, "Error: ")
+			return false
 		}
 	}
 	return false

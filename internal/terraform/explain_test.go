@@ -68,8 +68,11 @@ func TestExplain(t *testing.T) {
 		"stale":                                  {staleLog, 1, terraform.ErrStale, true, "changed since"},
 		// A provisioner or a provider can print whatever it likes once it runs.
 		"stale, says a resource": {"terraform_data.x: Creating...\n" + staleLog, 1, terraform.ErrFailed, false, "ended with an error"},
-		"stale, says a warning":  {"\nWarning: Something\n\nElse\n" + staleLog, 1, terraform.ErrFailed, false, "ended with an error"},
-		"state not saved":        {unsavedLog, 1, terraform.ErrStateNotSaved, false, "could not save"},
+		"stale, says a provider": {"\nWarning: Something\n\nElse\nmodule.a[\"k 1\"].aws_x.y: Modifying... [id=1]\n" + staleLog, 1, terraform.ErrFailed, false, "ended with an error"},
+		"stale, with a warning":  {"\nWarning: Deprecated Parameter\n\n  on main.tf line 1, in terraform:\n\nUse another.\n" + staleLog, 1, terraform.ErrStale, true, "changed since"},
+		"locked, says a resource": {"aws_x.y: Creating...\n\nError: Error acquiring the state lock\n\n  with aws_x.y,\n  on main.tf line 1:\n\nNo.\n", 1,
+			terraform.ErrResource, false, "`aws_x.y`"},
+		"state not saved": {unsavedLog, 1, terraform.ErrStateNotSaved, false, "could not save"},
 		"no credentials": {"\nError: No valid credential sources found\n\nPlease see https://example.com\n\nError: failed to refresh cached credentials, no EC2 IMDS role found\n", 1,
 			terraform.ErrCredentials, true, "credentials"},
 		"refused by the cloud": {"aws_sqs_queue.q: Creating...\n\nError: creating SQS Queue: AccessDenied: no\n\n  with module.a[\"k\"].aws_sqs_queue.q,\n  on main.tf line 3, in resource \"aws_sqs_queue\" \"q\":\n   3: resource\n\n", 1,
