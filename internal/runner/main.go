@@ -170,6 +170,9 @@ func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan
 	if err := finish(end, dir, exitName, exit); err != nil {
 		return errors.Join(fmt.Errorf("record end: %w", err), scrubbed)
 	}
+	if spec.Scratch != "" {
+		return errors.Join(scrubbed, os.RemoveAll(spec.Scratch))
+	}
 	return scrubbed
 }
 

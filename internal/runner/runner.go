@@ -42,6 +42,8 @@ type Spec struct {
 	Args []string `json:"args"`
 	Env  []string `json:"env"` // the whole environment; holds credentials
 	Dir  string   `json:"dir"`
+	// Scratch is removed when the command has ended; empty for nothing.
+	Scratch string `json:"scratch,omitempty"`
 
 	NotAfter time.Time     `json:"not_after"` // it may not start later than this
 	Fence    *Fence        `json:"fence,omitempty"`

@@ -147,8 +147,9 @@ func TestExit(t *testing.T) {
 
 func TestEnvironmentIsOnlyTheGivenOne(t *testing.T) {
 	t.Setenv("TOLLGATE_SECRET", "canary")
-	spec := shell("env; cat /proc/$PPID/environ")
-	spec.Env = append(spec.Env, "AWS_SECRET_ACCESS_KEY=hunter2")
+	spec := shell("env; cat /proc/$PPID/environ; ls $SCRATCH")
+	spec.Scratch = t.TempDir()
+	spec.Env = append(spec.Env, "AWS_SECRET_ACCESS_KEY=hunter2", "SCRATCH="+spec.Scratch)
 	dir := begin(t, spec)
 	if s := wait(t, dir); s.State != runner.Exited {
 		t.Fatalf("status %+v", s)
@@ -164,6 +165,7 @@ func TestEnvironmentIsOnlyTheGivenOne(t *testing.T) {
 	if err != nil || strings.Contains(string(task), "hunter2") {
 		t.Errorf("credentials are still in the task: %s %v", task, err)
 	}
+	until(t, func() bool { _, err := os.Stat(spec.Scratch); return errors.Is(err, os.ErrNotExist) })
 }
 
 func TestRunsAtMostOnce(t *testing.T) {

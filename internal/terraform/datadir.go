@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/fault"
@@ -35,7 +34,7 @@ type dataDir struct {
 
 const (
 	overrideFile = "tollgate_backend_override.tf.json"
-	// keepUnused is how long a data directory survives its last use.
+	// keepUnused is how long a data directory survives its last use. No apply lasts as long.
 	keepUnused = 7 * 24 * time.Hour
 )
 
@@ -104,7 +103,7 @@ func (t *Terraform) fill(ctx context.Context, m Module, dir *os.Root, entry stri
 	if err := os.MkdirAll(entry, 0o700); err != nil {
 		return dataDir{}, fmt.Errorf("create data directory: %w", err)
 	}
-	prune(filepath.Dir(entry), time.Now().Add(-keepUnused))
+	removeUnused(filepath.Join(filepath.Dir(entry), "*", "fill-*"))
 	fill, err := os.MkdirTemp(entry, "fill-")
 	if err != nil {
 		return dataDir{}, fmt.Errorf("create data directory: %w", err)
@@ -145,7 +144,7 @@ func (t *Terraform) init(ctx context.Context, m Module, dir *os.Root, d dataDir,
 	if lock == nil {
 		fmt.Fprintf(log, "This project has no %s: its providers are whatever is newest today, and nothing vouches for them.\n", lockFile)
 	}
-	run, err := t.scratch()
+	run, err := t.scratch("run")
 	if err != nil {
 		return nil, err
 	}
@@ -243,12 +242,15 @@ func pinState(dir *os.Root, m Module) error {
 
 // scratch makes a directory with HOME and TMPDIR for one process. They are not shared, because
 // what one pull request leaves in them would speak to the next.
-func (t *Terraform) scratch() (string, error) {
-	dir, err := os.MkdirTemp(filepath.Join(t.cfg.Dir, "run"), "")
+func (t *Terraform) scratch(kind string) (string, error) {
+	dir, err := os.MkdirTemp(filepath.Join(t.cfg.Dir, kind), "")
 	if err != nil {
 		return "", fmt.Errorf("create terraform's home: %w", err)
 	}
-	return dir, makeHome(dir)
+	if err := makeHome(dir); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
 }
 
 // maxTemp is the longest TMPDIR in bytes. Providers make Unix sockets named plugin1234567890 in it,
@@ -271,18 +273,16 @@ func makeHome(dir string) error {
 	return nil
 }
 
-// prune removes the data directories of a module that were not used since the given time. It is
-// best effort: what stays is tried again at the next init.
-func prune(module string, since time.Time) {
-	fills, err := filepath.Glob(filepath.Join(module, "*", "fill-*"))
+// removeUnused removes the directories of a pattern that were not used lately. It is best effort:
+// what stays is tried again next time.
+func removeUnused(pattern string) {
+	dirs, err := filepath.Glob(pattern)
 	if err != nil {
 		return
 	}
-	fills = slices.DeleteFunc(fills, func(f string) bool {
-		info, err := os.Stat(f)
-		return err != nil || info.ModTime().After(since)
-	})
-	for _, f := range fills {
-		os.RemoveAll(f)
+	for _, d := range dirs {
+		if info, err := os.Stat(d); err == nil && time.Since(info.ModTime()) > keepUnused {
+			os.RemoveAll(d)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (t *Terraform) plan(ctx context.Context, m Module, fresh bool, to PlanTo) (
 	if err != nil {
 		return nil, err
 	}
-	run, err := t.scratch()
+	run, err := t.scratch("run")
 	if err != nil {
 		return nil, err
 	}
@@ -103,23 +103,23 @@ func (t *Terraform) Hold(ctx context.Context, m Module) (release func(), err err
 }
 
 // ApplyCommand returns the command that applies exactly this plan file, after running init if
-// that is needed. The command uses the directory of the plan file for its temporary files; that
-// directory has to belong to this apply alone. After a failure the module's directory may hold
-// errored.tfstate, the only record of what was done: it must be kept.
+// that is needed. After a failure the module's directory may hold errored.tfstate, the only record
+// of what was done: it must be kept.
 func (t *Terraform) ApplyCommand(ctx context.Context, m Module, planFile string, log io.Writer) (Command, error) {
 	data, err := t.prepare(ctx, m, false, log)
 	if err != nil {
 		return Command{}, err
 	}
-	own := filepath.Dir(planFile)
-	if err := makeHome(own); err != nil {
+	// Apart from those of plans, which do not survive the server.
+	own, err := t.scratch("apply")
+	if err != nil {
 		return Command{}, err
 	}
 	return Command{
 		Path: t.cfg.Binary,
 		Args: []string{"apply", "-input=false", "-no-color", "-lock-timeout=" + t.cfg.LockTimeout.String(), planFile},
 		Env:  t.environ(m, data.path, data.cli, own),
-		Dir:  m.path(),
+		Dir:  m.path(), Scratch: own,
 	}, nil
 }
 

@@ -62,11 +62,12 @@ func New(ctx context.Context, cfg Config) (*Terraform, error) {
 	if err := os.RemoveAll(filepath.Join(cfg.Dir, "run")); err != nil {
 		return nil, fmt.Errorf("tidy terraform directory: %w", err)
 	}
-	for _, d := range []string{"data", "run", "plugins"} {
+	for _, d := range []string{"data", "run", "apply", "plugins"} {
 		if err := os.MkdirAll(filepath.Join(cfg.Dir, d), 0o700); err != nil {
 			return nil, fmt.Errorf("create terraform directory: %w", err)
 		}
 	}
+	removeUnused(filepath.Join(cfg.Dir, "apply", "*"))
 	v, err := askVersion(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -155,6 +156,8 @@ type Command struct {
 	Args []string // arguments, without the executable
 	Env  []string // the whole environment; holds credentials
 	Dir  string   // working directory
+	// Scratch is a directory with the command's HOME and TMPDIR, to be removed when it has ended.
+	Scratch string
 }
 
 func (c Command) String() string { return strings.Join(append([]string{c.Path}, c.Args...), " ") }
