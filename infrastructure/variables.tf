@@ -140,11 +140,6 @@ variable "services" {
     condition     = contains(keys(var.services), "payment-api")
     error_message = "services must have payment-api: it is what the load balancer sends requests to."
   }
-
-  validation {
-    condition     = alltrue([for name in keys(var.services) : can(regex("^[a-z](?:[a-z0-9-]{0,28}[a-z0-9])$", name))])
-    error_message = "Service names must be 2 to 30 lower-case letters, digits and inner hyphens."
-  }
 }
 
 # What is kept, and who is told

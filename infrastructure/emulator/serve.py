@@ -27,15 +27,20 @@ import threading
 import traceback
 import urllib.parse
 
-# Both have to stand before moto is imported.
+# All of this has to come before moto is imported: it looks up the shell's profile, and fails if there is none.
+os.environ.pop("AWS_PROFILE", None)
+os.environ.pop("AWS_DEFAULT_PROFILE", None)
 os.environ.setdefault("MOTO_ACM_VALIDATION_WAIT", "1")  # seconds until a certificate is issued
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # the stack has no instances
 
 from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ecs.models import EC2ContainerServiceBackend
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.route53.models import Route53Backend, route53_backends
+from moto.s3.models import s3_backends
 from moto.utilities.tagging_service import TaggingService
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -152,6 +157,23 @@ def mend_security_group_rules():
     SecurityGroupRule.__init__ = init
 
 
+def mend_dns_records():
+    """Route 53: a record that was deleted can be made again."""
+    change = Route53Backend.change_resource_record_sets
+
+    def which(entry):
+        record = entry["ResourceRecordSet"]
+        return record["Name"].rstrip("."), record["Type"]
+
+    def change_resource_record_sets(self, zoneid, change_list):
+        deleted = [which(entry) for entry in change_list if entry["Action"] == "DELETE"]
+        change(self, zoneid, change_list)
+        journal = self.get_hosted_zone(zoneid).rr_changes
+        journal[:] = [entry for entry in journal if which(entry) not in deleted]
+
+    Route53Backend.change_resource_record_sets = change_resource_record_sets
+
+
 # --- The record of calls ---
 
 
@@ -243,7 +265,8 @@ def main_parameter(parameters):
     for name in IDENTIFYING:
         if isinstance(parameters.get(name), str):
             return parameters[name]
-    return next((value for name, value in parameters.items() if name not in UNIMPORTANT and isinstance(value, str)), "")
+    rest = (value for name, value in parameters.items() if name not in UNIMPORTANT and isinstance(value, str))
+    return next(rest, "")
 
 
 # --- The server ---
@@ -269,8 +292,9 @@ class Emulator:
         except Exception as problem:  # of any kind: moto's gaps show as exceptions
             traceback.print_exc()
             # 400, because an SDK would try a 500 again for minutes before it says anything.
-            answer = json.dumps({"__type": "NotImplemented", "message": f"the AWS emulator: {problem}"}).encode()
-            remember("400 Bad Request", [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(answer)))])
+            answer = json.dumps({"__type": "NotImplemented", "message": f"AWS emulator: {problem}"}).encode()
+            headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(answer)))]
+            remember("400 Bad Request", headers, sys.exc_info())
             body = [answer]
         if call:
             self.record.write(call, status[0])
@@ -282,27 +306,22 @@ class QuietHandler(WSGIRequestHandler):
         """Says nothing: a plan alone makes hundreds of requests."""
 
 
-def bootstrap(url, zones):
+def bootstrap(bucket, region, zones):
     """Makes what an account has before the first plan."""
-    import boto3  # costs half a second, which a start without --bootstrap need not pay
-
-    bucket = os.environ["TERRAFORM_STATE_BUCKET"]
-    region = os.environ["TERRAFORM_STATE_BUCKET_REGION"]
-    account = dict(endpoint_url=url, region_name=region, aws_access_key_id="emulator", aws_secret_access_key="emulator")
-    location = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    boto3.client("s3", **account).create_bucket(Bucket=bucket, **location)
+    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(bucket, region)
     for zone in zones:
-        boto3.client("route53", **account).create_hosted_zone(Name=zone, CallerReference=zone)
+        route53_backends[DEFAULT_ACCOUNT_ID]["aws"].create_hosted_zone(zone, private_zone=False, caller_reference=zone)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description="Serves an AWS emulator for the payment infrastructure.")
-    parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1; 0 takes a free one (default: 5000)")
-    parser.add_argument("--record", metavar="FILE", help="append a line of JSON to FILE for each call that changes something")
+    parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1, 0 for a free one (default: 5000)")
+    parser.add_argument("--record", metavar="FILE", help="append a line of JSON for each call that changes something")
     parser.add_argument("--bootstrap", action="store_true", help="make the state bucket and the hosted zones")
-    parser.add_argument("--zone", action="append", metavar="DOMAIN", help="hosted zone to make (default: payments.example.com)")
+    parser.add_argument("--zone", action="append", metavar="DOMAIN", help="make it instead of payments.example.com")
     chosen = parser.parse_args()
-    missing = [name for name in ("TERRAFORM_STATE_BUCKET", "TERRAFORM_STATE_BUCKET_REGION") if not os.environ.get(name)]
+    needed = ("TERRAFORM_STATE_BUCKET", "TERRAFORM_STATE_BUCKET_REGION")
+    missing = [name for name in needed if not os.environ.get(name)]
     if chosen.bootstrap and missing:
         parser.error(f"--bootstrap makes the state bucket: set {' and '.join(missing)}")
     return chosen
@@ -313,19 +332,20 @@ def main():
     mend_autoscaling_tags()
     mend_ecs_services()
     mend_security_group_rules()
+    mend_dns_records()
+    if chosen.bootstrap:
+        bootstrap(
+            os.environ["TERRAFORM_STATE_BUCKET"],
+            os.environ["TERRAFORM_STATE_BUCKET_REGION"],
+            chosen.zone or ["payments.example.com"],
+        )
 
     emulator = Emulator(Record(chosen.record) if chosen.record else None)
     server = make_server(HOST, chosen.port, emulator, threaded=True, request_handler=QuietHandler)
-    url = f"http://{HOST}:{server.server_port}"
-    os.environ["MOTO_PORT"] = str(server.server_port)
-
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: sys.exit(0))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    if chosen.bootstrap:
-        bootstrap(url, chosen.zone or ["payments.example.com"])
-    print(f"ready {url}", flush=True)
-    signal.pause()
+    print(f"ready http://{HOST}:{server.server_port}", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":
