@@ -6,5 +6,5 @@ import "embed"
 
 // Files holds the folders plan and apply without the tests.
 //
-//go:embed plan/*/*[^t].rego plan/*/*.yaml plan/lib/*/*[^t].rego plan/lib/*/*.yaml apply/*/*[^t].rego
+//go:embed plan/*/*.rego plan/*/*.yaml plan/lib/*/*.rego plan/lib/*/*.yaml apply/*/*.rego
 var Files embed.FS

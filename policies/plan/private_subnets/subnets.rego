@@ -132,7 +132,7 @@ unproven(p) := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if 
 homeless contains r if {
 	some type, attribute in parameters.default_vpc
 	some r in tfplan.of_type(type)
-	not tfplan.value(r, [attribute])
+	tfplan.value(r, [attribute]) == null
 	references.left_out(r, [attribute])
 }
 

@@ -96,8 +96,15 @@ lacks(r, key) if {
 have(r) := {tag.key: object.get(tag, "value", true) | some tag in r.change.after.tag} if {
 	r.type == "aws_autoscaling_group"
 } else := r.change.after.tags_all if {
-	is_object(r.change.after.tags_all)
+	settled_all(r)
 } else := object.union_n([default_tags(r), unknown_values(r), known_tags(r)])
+
+settled_all(r) if {
+	is_object(r.change.after.tags_all)
+
+	# Written by hand it is planned as written, but the provider applies nothing of it.
+	not tfplan.expression(r, ["tags_all"])
+}
 
 known_tags(r) := tags if {
 	tags := r.change.after.tags
@@ -115,12 +122,12 @@ default_expression(r) := input.configuration.provider_config[tfplan.config(r).pr
 
 # Whether tags may be there that the plan does not tell.
 hidden(r) if {
-	not is_object(object.get(r.change.after, "tags_all", null))
+	not settled_all(r)
 	tfplan.unknown(r, ["tags"])
 }
 
 hidden(r) if {
-	not is_object(object.get(r.change.after, "tags_all", null))
+	not settled_all(r)
 	tfplan.unknown(r, ["tags_all"])
 	count(default_expression(r).references) > 0
 }

@@ -38,7 +38,9 @@ warn contains f if {
 }
 
 bucket_problem(r) := tfplan.finding("bucket-policy", r, ["policy"], msg) if {
-	policy := json.unmarshal(tfplan.value(r, ["policy"]))
+	written := tfplan.value(r, ["policy"])
+	is_string(written)
+	policy := json.unmarshal(written)
 	statements := as_array(policy.Statement)
 	not some_denial(statements)
 	msg := "The policy does not deny requests without TLS, so the bucket answers plain HTTP."

@@ -48,7 +48,7 @@ parameter_problem(d) := object.union(tfplan.finding("database", d.resource, ["pa
 } else := object.union(tfplan.undetermined("database", d.resource, ["parameter", i, "value"], msg), wanted(d)) if {
 	some i, p in d.resource.change.after.parameter
 	p.name == d.demand.name
-	not is_string(p.value)
+	not is_string(object.get(p, "value", null))
 	msg := sprintf("The value of %s is known only after the apply.", [p.name])
 } else := object.union(tfplan.finding("database", d.resource, ["parameter"], msg), wanted(d)) if {
 	not set_parameter(d)

@@ -47,13 +47,15 @@ deny contains f if {
 }
 
 listener_problem(r, path) := object.union(tfplan.finding("listener-policy", r, path, ""), problem) if {
-	problem := name_problem(tfplan.value(r, path))
+	name := tfplan.value(r, path)
+	is_string(name)
+	problem := name_problem(name)
 } else := tfplan.finding("listener-policy", r, path, msg) if {
-	not tfplan.value(r, path)
+	tfplan.value(r, path) == null
 	references.left_out(r, path)
 	msg := "No security policy is set, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
 } else := tfplan.undetermined("listener-policy", r, path, msg) if {
-	not tfplan.value(r, path)
+	tfplan.value(r, path) == null
 	msg := "The security policy is known only after the apply."
 }
 

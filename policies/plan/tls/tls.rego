@@ -36,11 +36,25 @@ occurrences(table) := [{"resource": r, "path": path, "setting": setting} |
 	some setting in settings
 	some path in tfplan.paths(r, split(setting.attribute, "."))
 	not excused(r, setting)
+	not missing_block(r, path)
 ]
+
+# A whole block that is left out is one finding of its own.
+missing_block(r, path) if {
+	path == [parameters.blocks[r.type]]
+	references.left_out(r, path)
+}
+
+# Something else in the resource makes the setting pointless.
+excused(r, setting) if {
+	some path in tfplan.paths(r, split(setting.unless, "."))
+	not tfplan.value(r, path) in {null, false, ""}
+}
 
 excused(r, setting) if {
 	some path in tfplan.paths(r, split(setting.unless, "."))
-	tfplan.value(r, path) == true
+	tfplan.unknown(r, path)
+	not references.left_out(r, path)
 }
 
 versions := occurrences(parameters.versions)

@@ -1,0 +1,8 @@
+variable "subnets" {
+  type = map(list(string))
+}
+
+module "inner" {
+  source  = "../service"
+  subnets = var.subnets["web"]
+}

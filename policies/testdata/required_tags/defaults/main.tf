@@ -1,0 +1,71 @@
+# default_tags of several providers, as constants.
+
+resource "terraform_data" "later" {
+  input = "known after the apply"
+}
+
+# want: pass tags aws_sqs_queue.default
+resource "aws_sqs_queue" "default" {
+  name = "default"
+}
+
+# Its own tags are unknown, but the provider's are complete.
+# want: pass tags aws_sqs_queue.unknown
+resource "aws_sqs_queue" "unknown" {
+  name = "unknown"
+  tags = { Name = terraform_data.later.id }
+}
+
+# A blank value of the resource wins over the default.
+# want: fail tags aws_sqs_queue.overridden tags
+resource "aws_sqs_queue" "overridden" {
+  name = "overridden"
+  tags = { Team = "" }
+}
+
+# default_tags never reach an autoscaling group.
+# want: fail tags aws_autoscaling_group.none tag
+resource "aws_autoscaling_group" "none" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+}
+
+# want: fail tags aws_sqs_queue.partial tags
+resource "aws_sqs_queue" "partial" {
+  provider = aws.partial
+  name     = "partial"
+}
+
+# want: pass tags aws_sqs_queue.completed
+resource "aws_sqs_queue" "completed" {
+  provider = aws.partial
+  name     = "completed"
+  tags     = { Team = "payments", CostCenter = "engineering" }
+}
+
+# want: undetermined tags aws_sqs_queue.partial_unknown tags
+resource "aws_sqs_queue" "partial_unknown" {
+  provider = aws.partial
+  name     = "partial-unknown"
+  tags     = { Name = terraform_data.later.id }
+}
+
+# A tag that the provider ignores does not reach AWS.
+# want: fail tags aws_sqs_queue.ignoring tags
+resource "aws_sqs_queue" "ignoring" {
+  provider = aws.ignoring
+  name     = "ignoring"
+}
+
+# want: pass tags module.inherits.aws_sqs_queue.this
+module "inherits" {
+  source = "./queue"
+}
+
+# want: fail tags module.other.aws_sqs_queue.this tags
+module "other" {
+  source    = "./queue"
+  providers = { aws = aws.partial }
+}

@@ -1,0 +1,22 @@
+# A plan on something that exists: state.json holds a queue without tags for each name here.
+
+# want: fail(no-op) tags aws_sqs_queue.untouched tags
+resource "aws_sqs_queue" "untouched" {
+  name = "untouched"
+}
+
+# want: fail tags aws_sqs_queue.updated tags
+resource "aws_sqs_queue" "updated" {
+  name                       = "updated"
+  visibility_timeout_seconds = 60
+}
+
+# want: pass tags aws_sqs_queue.mended
+resource "aws_sqs_queue" "mended" {
+  name = "mended"
+  tags = {
+    Environment = "production"
+    Team        = "payments"
+    CostCenter  = "engineering"
+  }
+}

@@ -1,0 +1,153 @@
+# No default_tags: each resource has to say it all by itself.
+
+resource "terraform_data" "later" {
+  input = "known after the apply"
+}
+
+locals {
+  tags = {
+    Environment = "production"
+    Team        = "payments"
+    CostCenter  = "engineering"
+  }
+}
+
+# want: pass tags aws_sqs_queue.complete
+resource "aws_sqs_queue" "complete" {
+  name = "complete"
+  tags = local.tags
+}
+
+# The most common gap. Its tags_all is unknown, but there is nothing that could bring the tags.
+# want: fail tags aws_sqs_queue.none tags
+resource "aws_sqs_queue" "none" {
+  name = "none"
+}
+
+# want: fail tags aws_sqs_queue.empty tags
+resource "aws_sqs_queue" "empty" {
+  name = "empty"
+  tags = {}
+}
+
+# Keys are case sensitive.
+# want: fail tags aws_sqs_queue.spelled tags
+resource "aws_sqs_queue" "spelled" {
+  name = "spelled"
+  tags = {
+    environment = "production"
+    Team        = "payments"
+    costcenter  = "engineering"
+  }
+}
+
+# want: fail tags aws_sqs_queue.blank tags
+resource "aws_sqs_queue" "blank" {
+  name = "blank"
+  tags = merge(local.tags, { Team = " " })
+}
+
+# want: fail tags aws_sqs_queue.empty_value tags
+resource "aws_sqs_queue" "empty_value" {
+  name = "empty-value"
+  tags = merge(local.tags, { Team = "" })
+}
+
+# want: fail tags aws_sqs_queue.null_value tags
+resource "aws_sqs_queue" "null_value" {
+  name = "null-value"
+  tags = merge(local.tags, { Team = null })
+}
+
+# A single unknown value hides the whole map.
+# want: undetermined tags aws_sqs_queue.unknown tags
+resource "aws_sqs_queue" "unknown" {
+  name = "unknown"
+  tags = { Name = terraform_data.later.id }
+}
+
+# Newer resources hide only the value.
+# want: pass tags aws_vpc_security_group_ingress_rule.unknown
+resource "aws_vpc_security_group_ingress_rule" "unknown" {
+  security_group_id = "sg-0a"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "10.0.0.0/16"
+  tags              = merge(local.tags, { Team = terraform_data.later.id })
+}
+
+# want: fail tags aws_vpc_security_group_ingress_rule.none tags
+resource "aws_vpc_security_group_ingress_rule" "none" {
+  security_group_id = "sg-0a"
+  ip_protocol       = "tcp"
+  from_port         = 444
+  to_port           = 444
+  cidr_ipv4         = "10.0.0.0/16"
+}
+
+# tags_all that is written by hand reaches nothing.
+# want: fail tags aws_sqs_queue.forged tags
+resource "aws_sqs_queue" "forged" {
+  name     = "forged"
+  tags_all = local.tags
+}
+
+# want: pass tags aws_autoscaling_group.complete
+resource "aws_autoscaling_group" "complete" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  dynamic "tag" {
+    for_each = local.tags
+    content {
+      key                 = tag.key
+      value               = tag.value
+      propagate_at_launch = true
+    }
+  }
+}
+
+# want: fail tags aws_autoscaling_group.one tag
+resource "aws_autoscaling_group" "one" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  tag {
+    key                 = "Team"
+    value               = "payments"
+    propagate_at_launch = true
+  }
+}
+
+# want: fail tags module.queue["api"].module.inner.aws_sqs_queue.this[0] tags
+module "queue" {
+  source   = "./queue"
+  for_each = toset(["api"])
+}
+
+# These cannot carry tags, or their tags belong to something else.
+resource "aws_sqs_queue_policy" "untaggable" {
+  queue_url = "https://sqs.eu-central-1.amazonaws.com/123456789012/app"
+  policy    = jsonencode({ Version = "2012-10-17", Statement = [] })
+}
+
+resource "aws_ec2_tag" "single" {
+  resource_id = "vpc-0a"
+  key         = "Name"
+  value       = "main"
+}
+
+resource "aws_route" "untaggable" {
+  route_table_id         = "rtb-0a"
+  destination_cidr_block = "10.1.0.0/16"
+  nat_gateway_id         = "nat-0a"
+}
+
+data "aws_sqs_queue" "read" {
+  name = terraform_data.later.id
+}

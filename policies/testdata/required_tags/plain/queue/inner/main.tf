@@ -1,0 +1,5 @@
+resource "aws_sqs_queue" "this" {
+  count = 1
+
+  name = "inner"
+}
