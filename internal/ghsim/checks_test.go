@@ -107,17 +107,23 @@ func TestLimitsOfACheckRun(t *testing.T) {
 		change func(*github.CreateCheckRunOptions)
 		want   string // of the refusal; "" passes
 	}{
-		"full texts":             {func(o *github.CreateCheckRunOptions) { o.Output = out(long("s", 65535), long("t", 65535)) }, ""},
-		"summary too long":       {func(o *github.CreateCheckRunOptions) { o.Output = out(long("s", 65536), "") }, "Only 65535 characters are allowed; 65536 were supplied."},
-		"text too long":          {func(o *github.CreateCheckRunOptions) { o.Output = out("", long("t", 65536)) }, "Only 65535 characters are allowed; 65536 were supplied."},
-		"summary, wide letters":  {func(o *github.CreateCheckRunOptions) { o.Output = out(long("€", 21846), "") }, "summary exceeds a maximum bytesize of 65535"},
-		"50 annotations":         {func(o *github.CreateCheckRunOptions) { o.Output = notes(50) }, ""},
-		"51 annotations":         {func(o *github.CreateCheckRunOptions) { o.Output = notes(51) }, "No more than 50 items are allowed; 51 were supplied."},
-		"full buttons":           {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{fits, fits, fits} }, ""},
-		"four buttons":           {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{fits, fits, fits, fits} }, "No more than 3 items"},
-		"long label":             {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{button(long("l", 21), "d", "i")} }, "Only 20 characters"},
-		"long description":       {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{button("l", long("d", 41), "i")} }, "Only 40 characters"},
-		"long identifier":        {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{button("l", "d", long("i", 21))} }, "Only 20 characters"},
+		"full texts":            {func(o *github.CreateCheckRunOptions) { o.Output = out(long("s", 65535), long("t", 65535)) }, ""},
+		"summary too long":      {func(o *github.CreateCheckRunOptions) { o.Output = out(long("s", 65536), "") }, "Only 65535 characters are allowed; 65536 were supplied."},
+		"text too long":         {func(o *github.CreateCheckRunOptions) { o.Output = out("", long("t", 65536)) }, "Only 65535 characters are allowed; 65536 were supplied."},
+		"summary, wide letters": {func(o *github.CreateCheckRunOptions) { o.Output = out(long("€", 21846), "") }, "summary exceeds a maximum bytesize of 65535"},
+		"50 annotations":        {func(o *github.CreateCheckRunOptions) { o.Output = notes(50) }, ""},
+		"51 annotations":        {func(o *github.CreateCheckRunOptions) { o.Output = notes(51) }, "No more than 50 items are allowed; 51 were supplied."},
+		"full buttons":          {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{fits, fits, fits} }, ""},
+		"four buttons":          {func(o *github.CreateCheckRunOptions) { o.Actions = []*github.CheckRunAction{fits, fits, fits, fits} }, "No more than 3 items"},
+		"long label": {func(o *github.CreateCheckRunOptions) {
+			o.Actions = []*github.CheckRunAction{button(long("l", 21), "d", "i")}
+		}, "Only 20 characters"},
+		"long description": {func(o *github.CreateCheckRunOptions) {
+			o.Actions = []*github.CheckRunAction{button("l", long("d", 41), "i")}
+		}, "Only 40 characters"},
+		"long identifier": {func(o *github.CreateCheckRunOptions) {
+			o.Actions = []*github.CheckRunAction{button("l", "d", long("i", 21))}
+		}, "Only 20 characters"},
 		"completed, no verdict":  {func(o *github.CreateCheckRunOptions) { o.Status = github.String("completed") }, `"conclusion" wasn't supplied`},
 		"a verdict completes":    {func(o *github.CreateCheckRunOptions) { o.Conclusion = github.String("neutral") }, ""},
 		"stale is GitHub's own":  {func(o *github.CreateCheckRunOptions) { o.Conclusion = github.String("stale") }, "is not a member of"},

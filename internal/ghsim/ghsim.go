@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +23,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/yuin/goldmark"
 )
 
 // Config says how a Server runs. Only Dir is required.
@@ -57,7 +60,10 @@ type Server struct {
 	tasks sync.WaitGroup
 
 	api *router
-	web *http.ServeMux
+	web http.Handler
+
+	templates *template.Template
+	md        goldmark.Markdown
 
 	witness witness
 	faults  faults
@@ -82,8 +88,10 @@ func New(cfg Config) (*Server, error) {
 	if err := s.witness.open(filepath.Join(cfg.Dir, "requests.jsonl")); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	s.api = newRouter(allRoutes())
-	s.routeWeb()
+	s.api, s.md = newRouter(allRoutes()), newMarkdown()
+	if err := s.routeWeb(); err != nil {
+		return nil, errors.Join(err, ln.Close(), s.witness.close())
+	}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second}
 	s.tasks.Go(func() {
 		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
