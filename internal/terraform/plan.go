@@ -33,11 +33,12 @@ type Plan struct {
 // has moved. But a plan made without the lock while somebody applies shows a half-changed world as
 // if it were one, and makes a state that is locked for good look healthy until the apply.
 //
-// What that costs was measured with three plans of one state at once, 2 s each alone: without
-// lock all end after 4 s; with Terraform's own waiting, which polls at growing intervals, after 2,
-// 5 and 9 s; so plans of one module take turns here, and end after 2, 4 and 6 s. Init and show run
-// outside of the turn. A plan releases its lock however the server ends: it is interrupted when
-// the server dies, and its output goes to a file, since a broken pipe would kill it.
+// What that costs was measured with three plans of one state at once, show included, on two busy
+// cores. Without lock all ended after 18 to 25 s. With Terraform's own waiting, which polls at
+// growing intervals, they ended after 10, 18 and 30 s. So plans of one module take turns here, and
+// end after 8, 13 and 17 s. Init and show run outside of the turn. A plan releases its lock however
+// the server ends: it is interrupted when the server dies, and its output goes to a file, since a
+// broken pipe would kill it.
 func (t *Terraform) Plan(ctx context.Context, m Module, to PlanTo) (*Plan, error) {
 	if !filepath.IsAbs(to.File) {
 		return nil, fmt.Errorf("plan file needs an absolute path, not %q", to.File)
