@@ -32,7 +32,9 @@
 package gate
 
 import (
+	"cmp"
 	"io/fs"
+	"sync"
 
 	"github.com/tollgate/tollgate/internal/fault"
 )
@@ -54,10 +56,12 @@ func Load(name string, fsys fs.FS) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{name: name, digest: src.digest}
-	if s.plan, err = compile(src, "plan"); err != nil {
-		return nil, err
-	}
-	if s.apply, err = compile(src, "apply"); err != nil {
+	var planErr, applyErr error
+	var wait sync.WaitGroup
+	wait.Go(func() { s.plan, planErr = compile(src, "plan") })
+	wait.Go(func() { s.apply, applyErr = compile(src, "apply") })
+	wait.Wait()
+	if err := cmp.Or(planErr, applyErr); err != nil {
 		return nil, err
 	}
 	if s.plan == nil && s.apply == nil {

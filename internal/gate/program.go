@@ -56,7 +56,7 @@ func compile(src *sources, gate string) (*program, error) {
 		return nil, err
 	}
 	compiler := ast.NewCompiler().WithCapabilities(capabilities()).
-		WithPathConflictsCheck(func(p []string) (bool, error) { return has(data, p), nil })
+		WithPathConflictsCheck(func(path []string) (bool, error) { return has(data, path), nil })
 	if compiler.Compile(modules); compiler.Failed() {
 		return nil, uncompilable(src.name, compiler.Errors)
 	}
@@ -65,6 +65,9 @@ func compile(src *sources, gate string) (*program, error) {
 		return nil, err
 	}
 	if err := everyPackageUsed(src.name, gate, compiler, p.asked); err != nil {
+		return nil, err
+	}
+	if err := everyReferenceDefined(src.name, compiler, data); err != nil {
 		return nil, err
 	}
 	p.query, err = rego.New(
@@ -129,34 +132,6 @@ func ruleName(rule *ast.Rule) string {
 
 func packageName(m *ast.Module) string {
 	return strings.TrimPrefix(m.Package.Path.String(), "data.")
-}
-
-// everyPackageUsed refuses a package of the gate that has no verdict and that nothing refers to:
-// most likely its rule or its package is misspelled, and its author believes to be protected.
-func everyPackageUsed(set, gate string, c *ast.Compiler, asked []question) error {
-	used := map[string]bool{}
-	for _, q := range asked {
-		if verdictRule.MatchString(q.name) {
-			used["data."+q.policy] = true
-		}
-	}
-	var refs []ast.Ref
-	for _, m := range c.Modules {
-		ast.WalkRefs(m, func(r ast.Ref) bool {
-			if r.HasPrefix(ast.DefaultRootRef) && !r.HasPrefix(m.Package.Path) {
-				refs = append(refs, r.GroundPrefix())
-			}
-			return false
-		})
-	}
-	for _, file := range keys(c.Modules) {
-		pkg := c.Modules[file].Package.Path
-		refers := func(r ast.Ref) bool { return r.HasPrefix(pkg) || pkg.HasPrefix(r) }
-		if gateOf(file) == gate && !used[pkg.String()] && !slices.ContainsFunc(refs, refers) {
-			return unusable(set, file, "defines no deny, violation or warn rule, and no other file uses it", nil)
-		}
-	}
-	return nil
 }
 
 // queryText asks for everything in one query, so that shared helpers are evaluated once. The

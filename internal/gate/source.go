@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/util"
@@ -27,34 +28,60 @@ type sources struct {
 }
 
 func readSources(name string, fsys fs.FS) (*sources, error) {
-	src := &sources{name: name, modules: map[string]*ast.Module{}, data: map[string]any{}}
-	sum := sha256.New()
-	err := fs.WalkDir(fsys, ".", func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return unreadable(name, file, err)
-		}
-		if entry.IsDir() {
-			if ignoredDir(file) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !isPolicy(file) && !isData(file) {
-			return nil
-		}
-		content, err := fs.ReadFile(fsys, file)
-		if err != nil {
-			return unreadable(name, file, err)
-		}
-		// The lengths keep two sets with the same concatenation apart.
-		fmt.Fprintf(sum, "%d:%s%d:%s", len(file), file, len(content), content)
-		return src.add(file, content)
-	})
+	files, err := readFiles(name, fsys)
 	if err != nil {
 		return nil, err
 	}
+	src := &sources{name: name, modules: map[string]*ast.Module{}, data: map[string]any{}}
+	parsed := make([]any, len(files))
+	errs := make([]error, len(files))
+	var wait sync.WaitGroup
+	for i, f := range files {
+		wait.Go(func() { parsed[i], errs[i] = parse(name, f) })
+	}
+	wait.Wait()
+	sum := sha256.New()
+	for i, f := range files {
+		if errs[i] != nil {
+			return nil, errs[i]
+		}
+		if module, ok := parsed[i].(*ast.Module); ok {
+			src.modules[f.name] = module
+		} else {
+			src.data[f.name] = parsed[i]
+		}
+		// The lengths keep two sets with the same concatenation apart.
+		fmt.Fprintf(sum, "%d:%s%d:%s", len(f.name), f.name, len(f.content), f.content)
+	}
 	src.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	return src, nil
+}
+
+type file struct {
+	name    string // slash-separated, relative to the root of the set
+	content []byte
+}
+
+// readFiles reads the policy and data files of the set in lexical order.
+func readFiles(name string, fsys fs.FS) ([]file, error) {
+	var files []file
+	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return unusable(name, path, "cannot be read", err)
+		case entry.IsDir() && ignoredDir(path):
+			return fs.SkipDir
+		case entry.IsDir() || (!isPolicyFile(path) && !isDataFile(path)):
+			return nil
+		}
+		content, err := fs.ReadFile(fsys, path)
+		if err != nil {
+			return unusable(name, path, "cannot be read", err)
+		}
+		files = append(files, file{name: path, content: content})
+		return nil
+	})
+	return files, err
 }
 
 func ignoredDir(dir string) bool {
@@ -62,34 +89,33 @@ func ignoredDir(dir string) bool {
 	return base == "testdata" || (strings.HasPrefix(base, ".") && base != ".")
 }
 
-func isPolicy(file string) bool {
+func isPolicyFile(file string) bool {
 	return path.Ext(file) == ".rego" && !strings.HasSuffix(file, "_test.rego")
 }
 
-func isData(file string) bool {
+func isDataFile(file string) bool {
 	ext := path.Ext(file)
 	return ext == ".json" || ext == ".yaml" || ext == ".yml"
 }
 
-func (s *sources) add(file string, content []byte) error {
-	if isData(file) {
+// parse returns the module in a policy file or the value in a data file.
+func parse(set string, f file) (any, error) {
+	if isDataFile(f.name) {
 		var value any
-		if err := util.Unmarshal(content, &value); err != nil {
-			return unusable(s.name, file, "is no valid JSON or YAML", err)
+		if err := util.Unmarshal(f.content, &value); err != nil {
+			return nil, unusable(set, f.name, "is no valid JSON or YAML", err)
 		}
-		s.data[file] = value
-		return nil
+		return value, nil
 	}
-	module, err := ast.ParseModuleWithOpts(file, string(content), ast.ParserOptions{
+	module, err := ast.ParseModuleWithOpts(f.name, string(f.content), ast.ParserOptions{
 		Capabilities:      capabilities(),
 		ProcessAnnotation: true,
 		RegoVersion:       ast.RegoV1,
 	})
 	if err != nil {
-		return unusable(s.name, file, "does not parse", err)
+		return nil, unusable(set, f.name, "does not parse", err)
 	}
-	s.modules[file] = module
-	return nil
+	return module, nil
 }
 
 // visible selects what a gate's program is made of: its own folder and the libraries.
@@ -160,10 +186,6 @@ func merge(to, from map[string]any) error {
 		}
 	}
 	return nil
-}
-
-func unreadable(name, file string, err error) error {
-	return unusable(name, file, "cannot be read", err)
 }
 
 // unusable says what is wrong with a file. The engine's message names line and construct and

@@ -4,7 +4,7 @@
 #   policies/testdata/plan.sh
 #   policies/testdata/plan.sh policies/testdata/tls/listeners
 #
-# It needs Terraform and the AWS provider, but no account. A state.json is what was applied before.
+# It needs Terraform and the AWS provider, but no account. A before.state is what was applied before.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,8 +22,8 @@ for fixture in "$@"; do
   cp "$here/provider.tf" "$work/"
   cp -R "$fixture/." "$work/"
   rm -f "$work/plan.json"
-  if [ -f "$fixture/state.json" ]; then
-    mv "$work/state.json" "$work/terraform.tfstate"
+  if [ -f "$fixture/before.state" ]; then
+    mv "$work/before.state" "$work/terraform.tfstate"
   fi
   echo "planning ${fixture#"$here"/}" >&2
   (

@@ -20,12 +20,13 @@ hands contains user if {
 makers contains user.id if some user in hands
 
 # GitHub found no account for an e-mail address, so this maker could be anyone, the approver too.
-# Then one approval more is asked for: of two approvers, at most one can be the unknown maker.
-default unknown_makers := 0
+# Then one approval more is asked for, because one of them may be the maker's own.
+unknown_maker if 0 in makers
 
-unknown_makers := 1 if 0 in makers
-
-required := input.config.approvals + unknown_makers
+required := input.config.approvals + 1 if {
+	unknown_maker
+	input.config.approvals > 0
+} else := input.config.approvals
 
 # The newest decisive review of each person counts; comments decide nothing.
 decisive(person) := [review |
@@ -65,16 +66,20 @@ objectors contains review.author.login if {
 # custom:
 #   id: approvals
 deny contains {"rule": "approvals", "msg": msg} if {
-	count(approvers) < required
+	not enough
 	msg := sprintf("%d of %d approvals of commit %s by people who may write and did not make the change.%s", [
 		count(approvers),
 		required,
 		substring(head, 0, 7),
-		concat("", [reason | some reason in reasons]),
+		concat("", reasons),
 	])
 }
 
-requirements contains {"text": text, "met": count(approvers) >= required} if {
+default enough := false
+
+enough if count(approvers) >= required
+
+requirements contains {"text": text, "met": enough} if {
 	text := sprintf("%d %s by someone other than the author and the committers%s", [
 		required,
 		plural(required),
@@ -116,7 +121,8 @@ reasons contains sprintf(" %s is a bot.", [review.author.login]) if {
 }
 
 reasons contains " GitHub does not know the author or committer of a commit, who could be the approver, so one more approval is needed." if {
-	unknown_makers > 0
+	unknown_maker
+	required > input.config.approvals
 }
 
 # METADATA
@@ -141,16 +147,20 @@ obstacles contains "The pull request is closed without being merged." if {
 	not input.pull.merged
 }
 
-obstacles contains "The pull request is a draft." if input.pull.draft
+obstacles contains "The pull request is a draft." if not ready
 
-obstacles contains "The pull request comes from a fork, whose commits people without write access control." if input.pull.fork
+ready if input.pull.draft == false
 
-obstacles contains "The list of commits is not complete, so their authors cannot all be checked." if {
-	count(input.commits) != input.pull.commits
-}
+obstacles contains "The pull request comes from a fork, whose commits people without write access control." if not at_home
 
-obstacles contains "The list of commits does not hold the head commit." if {
-	not head in {commit.sha | some commit in input.commits}
+at_home if input.pull.fork == false
+
+obstacles contains "The list of commits is not complete, so their authors cannot all be checked." if not all_commits
+
+all_commits if {
+	some commit in input.commits
+	commit.sha == head
+	count(input.commits) == input.pull.commits
 }
 
 # METADATA
@@ -158,9 +168,11 @@ obstacles contains "The list of commits does not hold the head commit." if {
 # custom:
 #   id: actor
 deny contains {"rule": "actor", "msg": msg} if {
-	not input.actor_permission in writers
+	not actor_may_write
 	msg := sprintf("%s may not write to the repository.", [input.actor.login])
 }
+
+actor_may_write if input.actor_permission in writers
 
 deny contains {"rule": "actor", "msg": "Applies are asked for by people, not by bots."} if input.actor.bot
 
@@ -169,14 +181,17 @@ deny contains {"rule": "actor", "msg": "Applies are asked for by people, not by 
 # custom:
 #   id: trigger
 deny contains {"rule": "trigger", "msg": msg} if {
-	not trigger in input.config.on
-	msg := sprintf("Applying on %s is switched off in .tollgate.yaml.", [trigger])
+	not switched_on
+	msg := sprintf("Applying by %s is switched off in .tollgate.yaml.", [input.trigger])
 }
 
-# A button is a comment with fewer keystrokes.
-trigger := "comment" if input.trigger == "button"
+switched_on if input.trigger in input.config.on
 
-trigger := input.trigger if input.trigger != "button"
+# A button is a comment with fewer keystrokes.
+switched_on if {
+	input.trigger == "button"
+	"comment" in input.config.on
+}
 
 # METADATA
 # title: Every policy passed
@@ -184,19 +199,29 @@ trigger := input.trigger if input.trigger != "button"
 #   id: policies
 deny contains {"rule": "policies", "msg": msg} if {
 	count(blocking) > 0
-	msg := sprintf("%d findings of the policies block the plan.", [count(blocking)])
+	msg := sprintf("%d %s of the policies block the plan.", [count(blocking), findings(count(blocking))])
 }
 
-deny contains {"rule": "policies", "msg": "The plan is not complete or was not judged by every policy."} if {
-	not input.plan_complete
-}
+deny contains {"rule": "policies", "msg": "The plan is not complete, or not every policy has judged it."} if not judged_as_a_whole
 
+judged_as_a_whole if input.plan_complete
+
+# A severity or verdict that is not known blocks.
 blocking := [f |
 	some f in input.findings
-	f.severity == "deny"
+	not f.severity == "warn"
 	not f.verdict in {"pass", "waived"}
 ]
 
-requirements contains {"text": "Every policy passed", "met": met} if {
-	met := {count(blocking) == 0, input.plan_complete} == {true}
+findings(n) := "finding" if n == 1
+
+findings(n) := "findings" if n != 1
+
+requirements contains {"text": "Every policy passed", "met": passed}
+
+default passed := false
+
+passed if {
+	judged_as_a_whole
+	count(blocking) == 0
 }

@@ -68,7 +68,9 @@ through_internet_gateway(r, path) if {
 
 # METADATA
 # description: The route tables that lead to an internet gateway, and the resources that make them do so.
-public_tables[table] contains cause if {
+public_tables := public_table
+
+public_table[table] contains cause if {
 	some entry in internet_routes
 	through_internet_gateway(entry.route, entry.gateway)
 	some table in entry.tables
@@ -104,14 +106,16 @@ private_gateway(entry) if through_other_gateway(entry.route, entry.gateway)
 
 # METADATA
 # description: The route tables of each subnet as far as the plan tells, and what ties them together.
-tables_of[subnet] contains {"table": table, "cause": r.address} if {
+tables_of := subnet_table
+
+subnet_table[subnet] contains {"table": table, "cause": r.address} if {
 	some r in associations
 	some subnet in references.meant(r, ["subnet_id"], subnet_types)
 	some table in references.meant(r, ["route_table_id"], table_types)
 }
 
 # Without an association of its own, a subnet uses the main table of its VPC.
-tables_of[r.address] contains {"table": table, "cause": cause} if {
+subnet_table[r.address] contains {"table": table, "cause": cause} if {
 	some r in subnets
 	not r.address in associated
 	some vpc in references.meant(r, ["vpc_id"], vpc_types)
@@ -123,30 +127,34 @@ associated contains subnet if {
 	some subnet in references.meant(r, ["subnet_id"], subnet_types)
 }
 
-tables_of_vpc[vpc] contains {"table": vpc, "cause": vpc} if {
+tables_of_vpc := main_table
+
+main_table[vpc] contains {"table": vpc, "cause": vpc} if {
 	some r in tfplan.of_types(vpc_types)
 	vpc := r.address
 }
 
-tables_of_vpc[vpc] contains {"table": table, "cause": r.address} if {
+main_table[vpc] contains {"table": table, "cause": r.address} if {
 	some r in tfplan.of_type("aws_main_route_table_association")
 	some vpc in references.meant(r, ["vpc_id"], vpc_types)
 	some table in references.meant(r, ["route_table_id"], table_types)
 }
 
-tables_of_vpc[vpc] contains {"table": r.address, "cause": r.address} if {
+main_table[vpc] contains {"table": r.address, "cause": r.address} if {
 	some r in tfplan.of_type("aws_default_route_table")
 	some vpc in main_tables(r, ["default_route_table_id"])
 }
 
 # METADATA
 # description: The public subnets, and the resources that make each of them public.
-public_subnets[r.address] contains r.address if {
+public_subnets := public_subnet
+
+public_subnet[r.address] contains r.address if {
 	some r in subnets
 	tfplan.value(r, ["map_public_ip_on_launch"]) == true
 }
 
-public_subnets[subnet] contains cause if {
+public_subnet[subnet] contains cause if {
 	some subnet, routed in tables_of
 	some way in routed
 	some opening in public_tables[way.table]

@@ -53,8 +53,10 @@ variable_node(names, variable) := node(names, concat(".", ["var", variable]))
 
 outer(names) := array.slice(names, 0, count(names) - 1)
 
+edges := edge
+
 # Variables lead to what the caller passes.
-edges[variable_node(names, variable)] contains to if {
+edge[variable_node(names, variable)] contains to if {
 	some names, _ in modules
 	count(names) > 0
 	caller := outer(names)
@@ -64,7 +66,7 @@ edges[variable_node(names, variable)] contains to if {
 }
 
 # A call's output leads to the output's expression in the module.
-edges[node(names, concat(".", ["module", name, output]))] contains to if {
+edge[node(names, concat(".", ["module", name, output]))] contains to if {
 	some names, module in modules
 	some name, call in module.module_calls
 	some output, declared in call.module.outputs
@@ -72,7 +74,7 @@ edges[node(names, concat(".", ["module", name, output]))] contains to if {
 }
 
 # Some resources only pass on what they are given, such as a subnet group its subnets.
-edges[node(names, concat(".", [r.type, r.name]))] contains to if {
+edge[node(names, concat(".", [r.type, r.name]))] contains to if {
 	some names, module in modules
 	some r in module.resources
 	r.mode == "managed"
@@ -197,17 +199,23 @@ values(r, path) := {v | some v in tfplan.value(r, path); is_string(v)} if {
 	is_string(tfplan.value(r, path))
 } else := set()
 
-by_id[type][r.change.after.id] contains r.address if {
+# METADATA
+# description: The addresses of resources by type and id.
+by_id := ids
+
+ids[type][r.change.after.id] contains r.address if {
 	some type, _ in tfplan.positions
 	some r in tfplan.of_type(type)
 }
 
-by_id[type][r.change.after.name] contains r.address if {
+ids[type][r.change.after.name] contains r.address if {
 	some type in parameters.known_by_name
 	some r in tfplan.of_type(type)
 }
 
-by_node[type][instance_node] contains {"address": r.address, "key": key, "module": module} if {
+by_node := instances
+
+instances[type][instance_node] contains {"address": r.address, "key": key, "module": module} if {
 	some type, _ in tfplan.positions
 	some r in tfplan.of_type(type)
 	key := object.get(r, "index", null)
@@ -232,7 +240,7 @@ reachable_instance(r, instance) if instance.module == object.get(r, "module_addr
 
 reachable_instance(r, instance) if tfplan.module_path(instance.module) != tfplan.module_of(r)
 
-same_key(r, instances) := {instance.address | some instance in paired} if {
-	paired := [instance | some instance in instances; instance.key == r.index]
+same_key(r, candidates) := {instance.address | some instance in paired} if {
+	paired := [instance | some instance in candidates; instance.key == r.index]
 	count(paired) > 0
-} else := {instance.address | some instance in instances}
+} else := {instance.address | some instance in candidates}

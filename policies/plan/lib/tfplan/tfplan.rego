@@ -5,9 +5,15 @@
 #   attribute, what the configuration says about one that is unknown, and how a finding looks.
 package plan.lib.tfplan
 
-# Positions in resource_changes of the resources to judge, by type. Data sources are read, not made,
-# and what is deleted or forgotten has no planned value.
-positions[type] contains i if {
+# METADATA
+# description: >-
+#   Positions in resource_changes of the resources to judge, by type. Data sources are read, not made,
+#   and what is deleted or forgotten has no planned value.
+positions := judged_positions
+
+# The engine evaluates a rule like this again for each key that it is asked for. As the value of
+# another rule it is evaluated once, which matters in a large plan; so here and in the other libraries.
+judged_positions[type] contains i if {
 	some i, r in input.resource_changes
 	r.mode == "managed"
 	is_object(r.change.after)

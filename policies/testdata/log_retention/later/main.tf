@@ -1,4 +1,4 @@
-# A plan on something that exists: state.json holds a log group for each name here, kept for 7 days.
+# A plan on something that exists: before.state holds a log group for each name here, kept for 7 days.
 
 # An old sin that the plan does not touch is shown but does not block.
 # want: fail(no-op) retention aws_cloudwatch_log_group.untouched retention_in_days

@@ -1,4 +1,4 @@
-# A plan on a network that exists, so everything has an id. state.json holds what is not said to be new.
+# A plan on a network that exists, so everything has an id. before.state holds what is not said to be new.
 
 resource "aws_vpc" "main" {
   cidr_block = "10.0.0.0/16"

@@ -1,4 +1,4 @@
-# A plan on something that exists: state.json holds a queue without tags for each name here.
+# A plan on something that exists: before.state holds a queue without tags for each name here.
 
 # want: fail(no-op) tags aws_sqs_queue.untouched tags
 resource "aws_sqs_queue" "untouched" {

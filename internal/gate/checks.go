@@ -1,0 +1,91 @@
+package gate
+
+import (
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// These checks find what the engine takes as "undefined", which no deny rule survives: a rule under a
+// name that nothing asks for, and a reference to something that is not there.
+
+// everyPackageUsed refuses a package of the gate that has no verdict and that nothing refers to:
+// most likely its rule or its package is misspelled, and its author believes to be protected.
+func everyPackageUsed(set, gate string, c *ast.Compiler, asked []question) error {
+	judging := map[string]bool{}
+	for _, q := range asked {
+		if verdictRule.MatchString(q.name) {
+			judging["data."+q.policy] = true
+		}
+	}
+	var refs []ast.Ref
+	for _, m := range c.Modules {
+		for _, ref := range dataRefs(m) {
+			if !ref.HasPrefix(m.Package.Path) {
+				refs = append(refs, ref)
+			}
+		}
+	}
+	for _, file := range keys(c.Modules) {
+		pkg := c.Modules[file].Package.Path
+		refers := func(r ast.Ref) bool { return r.HasPrefix(pkg) || pkg.HasPrefix(r) }
+		if gateOf(file) == gate && !judging[pkg.String()] && !slices.ContainsFunc(refs, refers) {
+			return unusable(set, file, "defines no deny, violation or warn rule, and no other file uses it", nil)
+		}
+	}
+	return nil
+}
+
+// everyReferenceDefined refuses a reference to data that neither a rule nor a data file defines: a
+// parameter that is misspelled, or whose file was removed, would switch its rules off.
+func everyReferenceDefined(set string, c *ast.Compiler, data map[string]any) error {
+	for _, file := range keys(c.Modules) {
+		for _, ref := range dataRefs(c.Modules[file]) {
+			if !isRule(c.RuleTree, ref) && !isData(data, ref) {
+				return unusable(set, file, "refers to "+ref.String()+", which neither a rule nor a data file defines", nil)
+			}
+		}
+	}
+	return nil
+}
+
+// dataRefs are the fixed parts of all references below data.
+func dataRefs(m *ast.Module) []ast.Ref {
+	var refs []ast.Ref
+	ast.WalkRefs(m, func(r ast.Ref) bool {
+		if r.HasPrefix(ast.DefaultRootRef) {
+			refs = append(refs, r.GroundPrefix())
+		}
+		return false
+	})
+	return refs
+}
+
+// isRule reports whether the path leads to a rule, into one, or to a package.
+func isRule(node *ast.TreeNode, ref ast.Ref) bool {
+	for _, term := range ref {
+		if len(node.Values) > 0 {
+			return true
+		}
+		if node = node.Child(term.Value); node == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// isData reports whether the path leads to a value in the data files.
+func isData(data map[string]any, ref ast.Ref) bool {
+	var at any = data
+	for _, term := range ref[1:] {
+		key, ok := term.Value.(ast.String)
+		object, ok2 := at.(map[string]any)
+		if !ok || !ok2 {
+			return false
+		}
+		if at, ok = object[string(key)]; !ok {
+			return false
+		}
+	}
+	return true
+}
