@@ -2,6 +2,8 @@ package hclsource
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -88,7 +90,7 @@ const maxAddress = 64 << 10 // bytes; a for_each key can be long, but not that l
 
 // parsePath parses names joined by dots, and keys in brackets.
 func parsePath(path string) ([]step, bool) {
-	if len(path) > maxAddress {
+	if len(path) > maxAddress || strings.TrimSpace(path) != path {
 		return nil, false
 	}
 	traversal, diags := hclsyntax.ParseTraversalAbs([]byte(path), "", hcl.InitialPos)
@@ -109,10 +111,11 @@ func traversalSteps(traversal hcl.Traversal) ([]step, bool) {
 			steps = append(steps, step{text: t.Name})
 		case hcl.TraverseIndex:
 			text, ok := asText(t.Key)
-			if !ok {
+			number := t.Key.Type() == cty.Number
+			if _, err := strconv.ParseUint(text, 10, 63); !ok || number && err != nil {
 				return nil, false
 			}
-			steps = append(steps, step{text, true, t.Key.Type() == cty.Number})
+			steps = append(steps, step{text, true, number})
 		default:
 			return nil, false
 		}

@@ -50,7 +50,7 @@ type Module struct {
 	tfvars map[string]*hcl.Attribute // values that the root module's variables are given
 	values []sourceFile              // the files that tfvars come from
 	lock   []byte                    // of the lock file; nil when there is none
-	size   int                       // bytes parsed
+	spent  budget
 }
 
 // Load parses the root module in dir and, recursively, the local modules that it calls. Paths are
@@ -80,7 +80,7 @@ func (m *Module) load(fsys fs.FS, dir string, callers []string) error {
 	if m.dirs[dir] != nil {
 		return nil // seen on another way, with all below it
 	}
-	d, err := parseDir(fsys, dir, &m.size)
+	d, err := parseDir(fsys, dir, &m.spent)
 	if err != nil {
 		return err
 	}

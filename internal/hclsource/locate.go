@@ -101,7 +101,10 @@ func (m *Module) locateTags(s scope, a Address, blocks []*hcl.Block, key []step)
 		defaults.block(provider, append([]step{{text: "default_tags"}, {text: "tags"}}, key...), scope)
 	}
 	first, second := own.found, defaults.found
-	if defaults.exact && !own.exact {
+	switch {
+	case own.exact && len(key) > 0:
+		return first // it hides the default
+	case defaults.exact && !own.exact:
 		first, second = second, first
 	}
 	for _, l := range second {
@@ -171,12 +174,13 @@ func providerAlias(b *hcl.Block) string {
 
 // providerRef reads a reference such as aws or aws.west.
 func providerRef(expr hcl.Expression) (name, alias string, ok bool) {
-	if word := hcl.ExprAsKeyword(expr); word != "" {
-		return word, "", true
+	traversal, diags := hcl.AbsTraversalForExpr(expr)
+	if diags.HasErrors() {
+		return "", "", false
 	}
-	steps, ok := staticPath(expr)
+	steps, ok := traversalSteps(traversal)
 	switch {
-	case !ok || len(steps) == 0 || len(steps) > 2:
+	case !ok || len(steps) > 2:
 		return "", "", false
 	case len(steps) == 2:
 		alias = steps[1].text

@@ -1,6 +1,7 @@
 package hclsource
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -10,22 +11,32 @@ import (
 
 const (
 	maxSource = 2 << 20  // bytes of one file; its tokens and nodes take up to a hundred times as much
-	maxTotal  = 64 << 20 // bytes of all files read at a time
+	maxTotal  = 32 << 20 // bytes of all files read at a time
 	// maxNesting bounds brackets within brackets, together with the operators of one expression.
 	// The parser recurses over both and needs up to 20 KiB of stack for each, and Go ends the
 	// whole process, beyond any recovery, when a stack outgrows 1 GB.
 	maxNesting = 1000
+	// maxSquares bounds the lines of files with heredocs, squared and added up, because the parser
+	// joins the lines of a heredoc one by one. It takes about four seconds for so many.
+	maxSquares = 2_000_000_000
 )
 
-// checkSource refuses a file that the parser could not survive. total is the size of all files
-// so far.
-func checkSource(name string, src []byte, total int) error {
+// budget is what has been spent on all files read at a time.
+type budget struct{ bytes, squares int }
+
+// check refuses a file that the parser could not survive, or not in reasonable time.
+func (b *budget) check(name string, src []byte) error {
 	at := Location{File: name, Line: 1, EndLine: 1}
 	if len(src) > maxSource {
 		return fail(at, fmt.Sprintf("The file has %d bytes; at most %d are accepted.", len(src), maxSource))
 	}
-	if total > maxTotal {
-		return fail(at, fmt.Sprintf("The configuration has more than %d MiB.", maxTotal>>20))
+	b.bytes += len(src)
+	if bytes.Contains(src, []byte("<<")) {
+		lines := bytes.Count(src, []byte("\n"))
+		b.squares += lines * lines
+	}
+	if b.bytes > maxTotal || b.squares > maxSquares {
+		return fail(at, "The configuration is too large to be read.")
 	}
 	if count(src) <= maxNesting {
 		return nil // whatever the order, it cannot be deeper: so nearly all files cost one scan
@@ -66,8 +77,8 @@ func deepHCL(src []byte) int {
 		switch t.Type {
 		case hclsyntax.TokenOParen, hclsyntax.TokenOBrack, hclsyntax.TokenOBrace, hclsyntax.TokenOQuote,
 			hclsyntax.TokenOHeredoc, hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
-			if t.Type == hclsyntax.TokenOBrack {
-				spend(1) // a[0][0][0] is a chain as long as its brackets, though each is closed at once
+			if t.Type == hclsyntax.TokenOBrack || t.Type == hclsyntax.TokenTemplateControl {
+				spend(1) // a[0][0][0] and %{if a}%{if b} go deeper although each is closed at once
 			}
 			levels, braces = append(levels, 0), append(braces, t.Type == hclsyntax.TokenOBrace)
 			spend(1)
@@ -77,9 +88,9 @@ func deepHCL(src []byte) int {
 				total -= levels[last]
 				levels, braces = levels[:last], braces[:last]
 			}
-		case hclsyntax.TokenComma, hclsyntax.TokenNewline:
+		case hclsyntax.TokenComma, hclsyntax.TokenNewline, hclsyntax.TokenComment: // which ends its line
 			last := len(levels) - 1
-			if t.Type == hclsyntax.TokenNewline && !braces[last] {
+			if t.Type != hclsyntax.TokenComma && (!braces[last] || t.Bytes[len(t.Bytes)-1] != '\n') {
 				continue
 			}
 			total -= levels[last]
@@ -87,8 +98,7 @@ func deepHCL(src []byte) int {
 			if last > 0 {
 				spend(1)
 			}
-		case hclsyntax.TokenIdent, hclsyntax.TokenNumberLit, hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit,
-			hclsyntax.TokenComment, hclsyntax.TokenDot:
+		case hclsyntax.TokenIdent, hclsyntax.TokenNumberLit, hclsyntax.TokenStringLit, hclsyntax.TokenQuotedLit, hclsyntax.TokenDot:
 		default:
 			spend(1) // operators
 		}

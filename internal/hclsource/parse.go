@@ -111,15 +111,15 @@ func configFiles(fsys fs.FS, dir string) ([]string, error) {
 	return append(names, overrides...), nil
 }
 
-// parseDir parses a directory. One that does not exist is empty. size counts the bytes.
-func parseDir(fsys fs.FS, dir string, size *int) (*directory, error) {
+// parseDir parses a directory. One that does not exist is empty.
+func parseDir(fsys fs.FS, dir string, spent *budget) (*directory, error) {
 	names, err := configFiles(fsys, dir)
 	if err != nil {
 		return nil, err
 	}
 	d := newDirectory(dir)
 	for _, name := range names {
-		file, err := parseFile(fsys, path.Join(dir, name), size)
+		file, err := parseFile(fsys, path.Join(dir, name), spent)
 		if err != nil {
 			return nil, err
 		}
@@ -145,19 +145,18 @@ func newDirectory(dir string) *directory {
 }
 
 // parseFile reads and parses one file of either syntax.
-func parseFile(fsys fs.FS, name string, size *int) (sourceFile, error) {
+func parseFile(fsys fs.FS, name string, spent *budget) (sourceFile, error) {
 	src, err := fs.ReadFile(fsys, name)
 	if err != nil {
 		return sourceFile{}, fmt.Errorf("read %s: %w", name, err)
 	}
-	return parseSource(name, src, size)
+	return parseSource(name, src, spent)
 }
 
 // parseSource parses the content of a file. What could be parsed of one with a mistake is
 // returned beside the error.
-func parseSource(name string, src []byte, size *int) (sourceFile, error) {
-	*size += len(src)
-	if err := checkSource(name, src, *size); err != nil {
+func parseSource(name string, src []byte, spent *budget) (sourceFile, error) {
+	if err := spent.check(name, src); err != nil {
 		return sourceFile{}, err
 	}
 	var file *hcl.File
@@ -244,16 +243,20 @@ func find(blocks []*hcl.Block, name string) (*hcl.Attribute, bool) {
 	return nil, false
 }
 
-// lookup finds an attribute of the name or, where there is none, the blocks of that type, dynamic
-// ones included, in the order of the source.
+// lookup finds an attribute of the name or, where there is none, the blocks of that type.
 func lookup(body hcl.Body, name string) (*hcl.Attribute, []*hcl.Block) {
 	content, _, _ := body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: name}}})
-	// In JSON a nested block is an attribute too, until it is asked for as a block. Its
-	// expressions and its blocks have the same lines.
+	// In JSON a nested block is an attribute too, unless it is asked for as a block. The lines
+	// are the same.
 	if attr := content.Attributes[name]; attr != nil {
 		return attr, nil
 	}
-	content, _, _ = body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	return nil, nestedBlocks(body, name)
+}
+
+// nestedBlocks returns the blocks of a type, dynamic ones included, in the order of the source.
+func nestedBlocks(body hcl.Body, name string) []*hcl.Block {
+	content, _, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 		{Type: name}, {Type: "dynamic", LabelNames: []string{"type"}},
 	}})
 	var blocks []*hcl.Block
@@ -263,7 +266,7 @@ func lookup(body hcl.Body, name string) (*hcl.Attribute, []*hcl.Block) {
 		}
 	}
 	slices.SortStableFunc(blocks, func(a, b *hcl.Block) int { return a.DefRange.Start.Byte - b.DefRange.Start.Byte })
-	return nil, blocks
+	return blocks
 }
 
 // everything returns all attributes, by name, and blocks of a body.
@@ -336,7 +339,7 @@ func (m *Module) loadTfvars(fsys fs.FS) error {
 	}
 	m.tfvars = map[string]*hcl.Attribute{}
 	for _, name := range names {
-		file, err := parseFile(fsys, path.Join(m.dir, name), &m.size)
+		file, err := parseFile(fsys, path.Join(m.dir, name), &m.spent)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -14,19 +14,25 @@ type Info struct {
 	Dir         string
 	HasBackend  bool // or a cloud block
 	HasProvider bool
-	Broken      bool     // holds a file with a syntax error, so that the rest may be incomplete
-	Calls       []string // directories that it calls as modules, sorted
+	// HasResources says that it declares a resource, a data source or a module call: it does
+	// something, and a provider may need no block of its own.
+	HasResources bool
+	Broken       bool     // holds a file with a syntax error, so that the rest may be incomplete
+	Calls        []string // directories that it calls as modules, sorted
 }
 
 // interesting recognises native files that can hold what Scan looks for; most hold only resources
 // and need not be parsed. A block begins a line, or follows a comment.
 var interesting = regexp.MustCompile(`(?m)(?:^|\*/)[ \t\x{FEFF}]*(?:terraform|provider|module)(?:\s*["{/]|\s+[^=\s])`)
 
+// deploying recognises blocks that make or read something.
+var deploying = regexp.MustCompile(`(?m)(?:^|\*/)[ \t\x{FEFF}]*(?:resource|data|ephemeral|module)(?:\s*["/]|\s+[A-Za-z_])`)
+
 // Scan looks at all directories that hold Terraform configuration, sorted by path. Terraform's
 // own working directories are left out. An error in a file does not end the scan.
 func Scan(fsys fs.FS) ([]Info, error) {
 	var infos []Info
-	size := 0
+	var spent budget
 	err := fs.WalkDir(fsys, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -37,7 +43,7 @@ func Scan(fsys fs.FS) ([]Info, error) {
 		if entry.Name() == ".terraform" || entry.Name() == ".git" {
 			return fs.SkipDir
 		}
-		info, found, err := scanDir(fsys, name, &size)
+		info, found, err := scanDir(fsys, name, &spent)
 		if found {
 			infos = append(infos, info)
 		}
@@ -50,7 +56,7 @@ func Scan(fsys fs.FS) ([]Info, error) {
 	return infos, nil
 }
 
-func scanDir(fsys fs.FS, dir string, size *int) (Info, bool, error) {
+func scanDir(fsys fs.FS, dir string, spent *budget) (Info, bool, error) {
 	names, err := configFiles(fsys, dir)
 	if err != nil || len(names) == 0 {
 		return Info{}, false, err
@@ -62,14 +68,15 @@ func scanDir(fsys fs.FS, dir string, size *int) (Info, bool, error) {
 		if err != nil {
 			return Info{}, false, fmt.Errorf("read %s: %w", path.Join(dir, name), err)
 		}
+		info.HasResources = info.HasResources || strings.HasSuffix(name, ".json") || deploying.Match(src)
 		if !strings.HasSuffix(name, ".json") && !interesting.Match(src) {
 			continue
 		}
-		file, err := parseSource(path.Join(dir, name), src, size)
-		if err == nil {
-			err = d.add(file.body)
-		}
+		file, err := parseSource(path.Join(dir, name), src, spent)
 		info.Broken = info.Broken || err != nil
+		if file.body != nil {
+			info.Broken = d.add(file.body) != nil || info.Broken
+		}
 	}
 	d.link()
 	info.HasProvider = len(d.providers) > 0

@@ -17,11 +17,13 @@ type tracer struct {
 	found []Location
 	exact bool // some line found is that of the very attribute or key, not of what lacks it
 	depth int
+	work  int
 }
 
 const (
-	maxFound = 32 // lines; more would help nobody
-	maxDepth = 64 // references followed one after the other
+	maxFound = 32   // lines; more would help nobody
+	maxDepth = 64   // expressions followed one inside the other
+	maxWork  = 1000 // expressions followed in all: each fork may lead to the next fork
 )
 
 func (t *tracer) note(l Location) {
@@ -89,14 +91,14 @@ func (t *tracer) dynamic(block *hcl.Block, path []step, s scope) {
 	}
 	iterators[iterator] = forEach
 	s.iterators = iterators
-	_, content := lookup(block.Body, "content")
+	content := nestedBlocks(block.Body, "content")
 	if len(content) == 0 || len(path) == 0 {
 		t.block([]*hcl.Block{block}, nil, s)
 	} else {
 		t.block(content, path, s)
 	}
 	if forEach != nil {
-		t.expression(forEach.Expr, nil, s)
+		t.attribute(forEach, nil, s)
 	}
 }
 
@@ -104,7 +106,9 @@ func (t *tracer) dynamic(block *hcl.Block, path []step, s scope) {
 // follows what it refers to.
 func (t *tracer) attribute(attr *hcl.Attribute, path []step, s scope) {
 	rng, expr, rest := narrow(attr.Range, attr.Expr, path)
-	t.exact = t.exact || len(rest) == 0
+	if len(rest) == 0 && (len(path) > 0 || len(t.found) == 0) {
+		t.exact = true
+	}
 	t.note(locationOf(rng))
 	t.expression(expr, rest, s)
 }
@@ -150,10 +154,11 @@ var transparent = []string{"merge", "coalesce", "try", "tomap", "tolist", "toset
 // expression follows what an expression refers to. path leads to the part of its value that
 // matters; it is empty when that is all of it, or no longer known.
 func (t *tracer) expression(expr hcl.Expression, path []step, s scope) {
-	if t.depth >= maxDepth || len(t.found) >= maxFound {
+	if t.depth >= maxDepth || t.work >= maxWork || len(t.found) >= maxFound {
 		return
 	}
 	t.depth++
+	t.work++
 	defer func() { t.depth-- }()
 
 	if len(path) > 0 {
@@ -163,15 +168,16 @@ func (t *tracer) expression(expr hcl.Expression, path []step, s scope) {
 			t.expression(inner, rest, s)
 			return
 		}
+		if _, diags := hcl.ExprMap(expr); !diags.HasErrors() {
+			return // other keys' values do not matter
+		}
 	}
 	if steps, ok := staticPath(expr); ok {
 		t.reference(steps, path, s)
 		return
 	}
 	if call, diags := hcl.ExprCall(expr); !diags.HasErrors() && slices.Contains(transparent, call.Name) {
-		for _, arg := range slices.Backward(call.Arguments) { // the last argument of merge holds
-			t.expression(arg, path, s)
-		}
+		t.call(call, path, s)
 		return
 	}
 	if t.native(expr, path, s) {
@@ -180,6 +186,17 @@ func (t *tracer) expression(expr hcl.Expression, path []step, s scope) {
 	for _, traversal := range expr.Variables() {
 		if steps, ok := traversalSteps(traversal); ok {
 			t.reference(steps, nil, s)
+		}
+	}
+}
+
+// call follows the arguments of a transparent function, the last first: of those of merge, it
+// holds.
+func (t *tracer) call(call *hcl.StaticCall, path []step, s scope) {
+	for _, arg := range slices.Backward(call.Arguments) {
+		t.expression(arg, path, s)
+		if _, _, rest := narrow(arg.Range(), arg, path); call.Name == "merge" && len(rest) < len(path) {
+			return
 		}
 	}
 }
@@ -261,7 +278,7 @@ func (t *tracer) reference(steps, path []step, s scope) {
 		}
 	default:
 		if forEach := s.iterators[steps[0].text]; forEach != nil && name == "value" {
-			t.expression(forEach.Expr, nil, s)
+			t.attribute(forEach, nil, s)
 		}
 	}
 }

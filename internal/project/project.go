@@ -73,14 +73,16 @@ type ModuleInfo struct {
 	Dir         string
 	HasBackend  bool // or a cloud block
 	HasProvider bool
-	Broken      bool     // holds a syntax error, so that the rest may be incomplete
-	Calls       []string // directories that it calls as modules
+	// HasResources says that it declares a resource, a data source or a module call.
+	HasResources bool
+	Broken       bool     // holds a syntax error, so that the rest may be incomplete
+	Calls        []string // directories that it calls as modules
 }
 
 // Discover returns a project for each root module, sorted by directory. A directory is one when
-// it says where its state lives, or when it configures a provider, is called by no other and is
-// not kept for reuse, examples or tests. One that cannot be read counts as one that configures a
-// provider: an error must not hide what it is in.
+// it says where its state lives, or when it configures or declares anything, is called by no
+// other and is not kept for reuse, examples or tests. One that cannot be read counts as one that
+// declares something: an error must not hide what it is in.
 func Discover(modules []ModuleInfo) []Project {
 	called := map[string]bool{}
 	for _, m := range modules {
@@ -91,7 +93,7 @@ func Discover(modules []ModuleInfo) []Project {
 	var projects []Project
 	taken := map[string]bool{}
 	for _, m := range slices.SortedFunc(slices.Values(modules), func(a, b ModuleInfo) int { return cmp.Compare(a.Dir, b.Dir) }) {
-		if m.HasBackend || (m.HasProvider || m.Broken) && !called[m.Dir] && !supporting(m.Dir) {
+		if m.HasBackend || (m.HasProvider || m.HasResources || m.Broken) && !called[m.Dir] && !supporting(m.Dir) {
 			name := unique(nameOf(m.Dir), taken)
 			projects = append(projects, complete(Project{Project: change.Project{Name: name, Dir: m.Dir}}))
 		}

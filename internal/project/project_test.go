@@ -26,6 +26,7 @@ func TestDiscover(t *testing.T) {
 		{"nothing", nil, nil},
 		{"a root and its modules", []project.ModuleInfo{backend("infrastructure", "infrastructure/modules/a"), plain("infrastructure/modules/a")}, []string{"infrastructure=infrastructure"}},
 		{"the repository itself", []project.ModuleInfo{provider(".")}, []string{".=root"}},
+		{"resources only", []project.ModuleInfo{{Dir: "app", HasResources: true, Calls: []string{"lib"}}, {Dir: "lib", HasResources: true}, {Dir: "modules/m", HasResources: true}}, []string{"app=app"}},
 		{"neither backend nor provider", []project.ModuleInfo{plain("lib")}, nil},
 		{"called, with a provider of its own", []project.ModuleInfo{provider("app", "lib"), provider("lib")}, []string{"app=app"}},
 		{"called, with a backend", []project.ModuleInfo{provider("app", "lib"), backend("lib")}, []string{"app=app", "lib=lib"}},
