@@ -18,6 +18,9 @@ import (
 
 const docs = "https://docs.github.com/rest"
 
+// apiVersion is the only version of the API that the stand-in knows.
+const apiVersion = "2022-11-28"
+
 // route is one operation of the REST API.
 type route struct {
 	// pattern is a method and a path as GitHub's description of the API spells it.
@@ -61,7 +64,7 @@ func noContent() *reply       { return &reply{status: http.StatusNoContent} }
 // fail is an error in GitHub's form.
 func fail(status int, message string) *reply {
 	o := obj{"message": message, "documentation_url": docs}
-	if status != http.StatusUnprocessableEntity { // there it is not described
+	if status >= 400 && status != http.StatusUnprocessableEntity { // there it is not described
 		o["status"] = strconv.Itoa(status)
 	}
 	return &reply{status: status, body: o}
@@ -137,6 +140,12 @@ func (s *Server) admit(c *call, rt route) *reply {
 	if rt.handle == nil {
 		return notFound()
 	}
+	if c.r.UserAgent() == "" {
+		return fail(http.StatusForbidden, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.")
+	}
+	if v := c.r.Header.Get("X-GitHub-Api-Version"); v != "" && v != apiVersion {
+		return fail(http.StatusBadRequest, fmt.Sprintf("%q is not a valid API version", v))
+	}
 	if len(c.body) > 0 && (!json.Valid(c.body) || !utf8.Valid(c.body)) {
 		return fail(http.StatusBadRequest, "Problems parsing JSON")
 	}
@@ -167,7 +176,11 @@ func (s *Server) admit(c *call, rt route) *reply {
 // admitToRepo finds the repository. What a token may not see does not exist for it; what it may
 // not do in a repository that it sees is forbidden.
 func (s *Server) admitToRepo(c *call, rt route) *reply {
-	c.repo = s.repo(c.r.PathValue("owner") + "/" + c.r.PathValue("repo"))
+	name := c.r.PathValue("owner") + "/" + c.r.PathValue("repo")
+	c.repo = s.repo(name)
+	if moved := s.renamed(name); c.repo == nil && moved != nil && c.actor.sees(moved) {
+		return s.redirect(c, moved)
+	}
 	if c.repo == nil || (rt.need != "public" && !c.actor.sees(c.repo)) {
 		return notFound()
 	}
@@ -183,6 +196,24 @@ func (s *Server) admitToRepo(c *call, rt route) *reply {
 		return fail(http.StatusForbidden, "You must authenticate via a GitHub App.")
 	}
 	return forbidden()
+}
+
+// redirect sends a client that asks for a former name to the repository's number.
+func (s *Server) redirect(c *call, to *repo) *reply {
+	status := http.StatusMovedPermanently
+	if c.r.Method != http.MethodGet {
+		status = http.StatusTemporaryRedirect
+	}
+	at := *c
+	at.repo = to
+	url := strings.TrimSuffix(s.linkPath(&at), "/")
+	if c.r.URL.RawQuery != "" {
+		url += "?" + c.r.URL.RawQuery
+	}
+	out := fail(status, "Moved Permanently")
+	out.body.(obj)["url"] = url
+	out.header = http.Header{"Location": {url}}
+	return out
 }
 
 // write sends an answer with GitHub's headers.

@@ -112,6 +112,9 @@ func (s *Server) createToken(c *call) *reply {
 	if i == nil {
 		return notFound()
 	}
+	if !i.suspended.IsZero() {
+		return fail(http.StatusForbidden, "This installation has been suspended")
+	}
 	var in struct {
 		Repositories  []string          `json:"repositories"`
 		RepositoryIDs []int64           `json:"repository_ids"`

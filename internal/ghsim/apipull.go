@@ -44,8 +44,15 @@ func (s *Server) listPulls(c *call) *reply {
 	if state == "" {
 		state = "open"
 	}
+	pulls := c.repo.pulls() // by number, which is by creation
+	descending := c.query("direction") == "desc"
+	if c.query("sort") == "updated" {
+		slices.SortStableFunc(pulls, func(a, b *pull) int { return a.updated.Compare(b.updated) })
+	} else {
+		descending = c.query("direction") != "asc"
+	}
 	var items []obj
-	for _, p := range c.repo.pulls() {
+	for _, p := range pulls {
 		head := p.headRepo.owner.login + ":" + p.headRef
 		switch {
 		case state != "all" && p.state != state,
@@ -55,7 +62,7 @@ func (s *Server) listPulls(c *call) *reply {
 		}
 		items = append(items, s.pullSimple(p))
 	}
-	if c.query("direction") != "asc" {
+	if descending {
 		slices.Reverse(items)
 	}
 	return paged(s, c, items)

@@ -189,8 +189,8 @@ func (s *Server) compare(c *call) *reply {
 		return notFound()
 	}
 	g := c.repo.git
-	merge, err := g.line("merge-base", base, head)
-	if err != nil {
+	merge := c.repo.mergeBase(base, head)
+	if merge == "" {
 		return fail(http.StatusNotFound, "No common ancestor between "+from+" and "+to+".")
 	}
 	ahead, err := g.log("--reverse", merge+".."+head)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // NewApp describes a GitHub App to be registered.
@@ -144,6 +145,41 @@ func (s *Server) Uninstall(installationID int64) error {
 	delete(s.installations, inst.id)
 	maps.DeleteFunc(s.tokens, func(_ string, t *token) bool { return t.inst == inst })
 	s.emitInstallation(inst, "deleted")
+	return nil
+}
+
+// Suspend keeps an installation from doing and hearing anything, or lets it again.
+func (s *Server) Suspend(installationID int64, suspended bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	inst := s.installations[installationID]
+	if inst == nil {
+		return fmt.Errorf("no installation %d", installationID)
+	}
+	action := "unsuspend"
+	inst.suspended = time.Time{}
+	if suspended {
+		action, inst.suspended = "suspend", s.now()
+	}
+	s.emitInstallation(inst, action)
+	return nil
+}
+
+// Select adds a repository to an installation that covers only some, or takes it out.
+func (s *Server) Select(installationID int64, repository string, covered bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	inst, r := s.installations[installationID], s.repo(repository)
+	if inst == nil || r == nil || inst.repos == nil || r.owner != inst.account {
+		return fmt.Errorf("installation %d can't be changed for %s", installationID, repository)
+	}
+	if covered {
+		inst.repos[r.id] = true
+		s.emitSelection(inst, "added", []*repo{r}, nil)
+		return nil
+	}
+	delete(inst.repos, r.id)
+	s.emitSelection(inst, "removed", nil, []*repo{r})
 	return nil
 }
 

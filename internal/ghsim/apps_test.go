@@ -1,6 +1,8 @@
 package ghsim_test
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -216,5 +218,66 @@ func TestALoginIsNotAnIdentity(t *testing.T) {
 	ok(t, err)
 	if got.GetPermission() != "none" {
 		t.Errorf("the stranger has %s", got.GetPermission())
+	}
+}
+
+func TestSuspendedInstallation(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	tok, _, err := b.appClient(t).Apps.CreateInstallationToken(b.ctx, b.inst, &github.InstallationTokenOptions{})
+	ok(t, err)
+	ok(t, b.srv.Suspend(b.inst, true))
+	_, _, err = b.enterprise(t, bearer(tok.GetToken())).Repositories.Get(b.ctx, "acme", "payments")
+	refused(t, err, "403 This installation has been suspended")
+	_, _, err = b.client.Repositories.Get(b.ctx, "acme", "payments")
+	refused(t, err, "403 Forbidden") // nor is there a new token
+	b.push(t, "x", "x", "x")
+	ok(t, b.srv.Suspend(b.inst, false))
+	_, _, err = b.client.Repositories.Get(b.ctx, "acme", "payments")
+	ok(t, err)
+	b.settle(t)
+	if got := strings.Join(b.hooks.names(), " "); got != "installation.suspend installation.unsuspend" {
+		t.Errorf("arrived: %s", got)
+	}
+}
+
+func TestRenamedRepository(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	p := b.openPull(t, "change")
+	ok(t, b.repo.Rename("bob", "ledger"))
+	got, resp, err := b.client.PullRequests.Get(b.ctx, "acme", "payments", p.Number())
+	ok(t, err)
+	if got.GetBase().GetRepo().GetFullName() != "acme/ledger" || !strings.Contains(resp.Request.URL.Path, fmt.Sprint("/repositories/", b.repo.ID())) {
+		t.Errorf("%s by way of %s", got.GetBase().GetRepo().GetFullName(), resp.Request.URL)
+	}
+	stranger, err := b.srv.CreateRepo(ghsim.NewRepo{Owner: "acme", Name: "payments", Private: true})
+	ok(t, err)
+	again, _, err := b.client.Repositories.Get(b.ctx, "acme", "payments")
+	ok(t, err)
+	if again.GetID() != stranger.ID() || again.GetID() == b.repo.ID() {
+		t.Errorf("the old name leads to %d", again.GetID())
+	}
+}
+
+func TestRequestsGitHubWouldNotTake(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for name, change := range map[string]func(*http.Request){
+		"":                          func(*http.Request) {},
+		"no user agent":             func(r *http.Request) { r.Header.Set("User-Agent", "") },
+		"an unknown version":        func(r *http.Request) { r.Header.Set("X-GitHub-Api-Version", "1999-01-01") },
+		"a scheme of its own":       func(r *http.Request) { r.Header.Set("Authorization", "Digest x") },
+		"something other than JSON": func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("{")) },
+	} {
+		req, err := b.client.NewRequest("GET", "rate_limit", nil)
+		ok(t, err)
+		change(req)
+		resp, err := http.DefaultClient.Do(req)
+		ok(t, err)
+		ok(t, resp.Body.Close())
+		if good := resp.StatusCode == http.StatusOK; good != (name == "") {
+			t.Errorf("%s: %s", name, resp.Status)
+		}
 	}
 }

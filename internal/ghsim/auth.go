@@ -101,6 +101,9 @@ func (s *Server) tokenActor(value string) (actor, *reply) {
 	if t == nil || !t.expires.After(s.cfg.Clock()) {
 		return actor{}, fail(http.StatusUnauthorized, "Bad credentials")
 	}
+	if t.inst != nil && !t.inst.suspended.IsZero() {
+		return actor{}, fail(http.StatusForbidden, "This installation has been suspended")
+	}
 	if t.inst != nil {
 		return actor{kind: "installation", app: t.inst.app, token: t, user: t.inst.app.bot}, nil
 	}

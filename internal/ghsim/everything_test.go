@@ -22,7 +22,10 @@ func TestEveryOperationAndEventIsAsGitHubDescribesIt(t *testing.T) {
 	ok(t, err)
 	spare, err := b.srv.Install(b.app.ID, "umbrella")
 	ok(t, err)
+	ok(t, b.srv.Suspend(spare, true))
+	ok(t, b.srv.Suspend(spare, false))
 	ok(t, b.srv.Uninstall(spare))
+	b.useSelection(t)
 	b.repo.Protect("main", ghsim.Protection{Checks: []string{"tollgate"}, Approvals: 1})
 
 	b.useApp(t)
@@ -42,6 +45,19 @@ func TestEveryOperationAndEventIsAsGitHubDescribesIt(t *testing.T) {
 			t.Errorf("%s was never used", name)
 		}
 	}
+}
+
+func (b *bundle) useSelection(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"one", "two"} {
+		_, err := b.srv.CreateRepo(ghsim.NewRepo{Owner: "initech", Name: name})
+		ok(t, err)
+	}
+	inst, err := b.srv.Install(b.app.ID, "initech", "initech/one")
+	ok(t, err)
+	ok(t, b.srv.Select(inst, "initech/two", true))
+	ok(t, b.srv.Repo("initech/two").Rename("ada", "three"))
+	ok(t, b.srv.Select(inst, "initech/three", false))
 }
 
 func (b *bundle) useApp(t *testing.T) {

@@ -67,7 +67,6 @@ type Injected struct {
 	seen  int
 	gate  chan struct{} // of a hold; closed by Release
 	open  bool
-	held  int
 }
 
 // faults are tried in the order in which they were put in place.

@@ -120,7 +120,7 @@ var permissions = map[string]string{
 
 var events = []string{
 	"push", "pull_request", "pull_request_review", "issue_comment", "issues", "check_run", "check_suite", "status",
-	"deployment", "deployment_status",
+	"deployment", "deployment_status", "repository",
 }
 
 func setup(t *testing.T) *bundle {

@@ -96,6 +96,12 @@ func (g gitDir) configure() error {
 
 // ref resolves a full ref name; the empty string says that it does not exist.
 func (g gitDir) ref(name string) string {
+	if strings.HasPrefix(name, "refs/") && !strings.Contains(name, "..") {
+		// most refs lie in files of their own, which saves a process
+		if data, err := os.ReadFile(filepath.Join(string(g), name)); err == nil && len(data) == 41 {
+			return string(data[:40])
+		}
+	}
 	sha, err := g.line("rev-parse", "--verify", "--quiet", "--end-of-options", name+"^{commit}")
 	if err != nil {
 		return ""

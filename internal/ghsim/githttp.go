@@ -62,6 +62,9 @@ func (s *Server) admitGit(r *http.Request, name string, write bool) (*repo, acto
 		ex.Actor = a.user.login
 	}
 	at := s.repo(name)
+	if at == nil {
+		at = s.renamed(name)
+	}
 	need := "contents:read"
 	if write {
 		need = "contents:write"

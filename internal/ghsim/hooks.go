@@ -183,14 +183,14 @@ func (s *Server) send(a *app) {
 		s.mu.Unlock()
 
 		s.post(client, url, &attempt)
+		if s.cfg.ObserveDelivery != nil {
+			s.cfg.ObserveDelivery(attempt)
+		}
 
 		s.mu.Lock()
 		*d = attempt
 		s.touch()
 		s.mu.Unlock()
-		if s.cfg.ObserveDelivery != nil {
-			s.cfg.ObserveDelivery(attempt)
-		}
 	}
 }
 
@@ -268,8 +268,12 @@ func (s *Server) emit(r *repo, sender *account, event, action string, about obj)
 	s.touch()
 }
 
-// emitTo sends an event to one installation, whatever it subscribes to.
+// emitTo sends an event to one installation, whatever it subscribes to; a suspended one hears
+// nothing.
 func (s *Server) emitTo(inst *installation, r *repo, sender *account, event, action string, about obj) {
+	if !inst.suspended.IsZero() {
+		return
+	}
 	payload := obj{
 		"repository":   s.repository(r),
 		"sender":       s.user(sender),
@@ -291,13 +295,14 @@ func Events() []string {
 		"check_run.completed", "check_run.created", "check_run.requested_action", "check_run.rerequested",
 		"check_suite.completed", "check_suite.requested", "check_suite.rerequested",
 		"deployment.created", "deployment_status.created",
-		"installation.created", "installation.deleted",
+		"installation.created", "installation.deleted", "installation.suspend", "installation.unsuspend",
+		"installation_repositories.added", "installation_repositories.removed",
 		"issue_comment.created", "issue_comment.deleted", "issue_comment.edited",
 		"issues.closed", "issues.opened", "issues.reopened",
 		"pull_request.closed", "pull_request.converted_to_draft", "pull_request.edited", "pull_request.opened",
 		"pull_request.ready_for_review", "pull_request.reopened", "pull_request.synchronize",
 		"pull_request_review.dismissed", "pull_request_review.submitted",
-		"push", "status",
+		"push", "repository.renamed", "status",
 	}
 }
 
@@ -307,20 +312,33 @@ func eventPermission(event string) string {
 		"push": "contents:read", "pull_request": "pull_requests:read", "pull_request_review": "pull_requests:read",
 		"issue_comment": "issues:read|pull_requests:read", "issues": "issues:read", "check_run": "checks:read",
 		"check_suite": "checks:read", "status": "statuses:read", "deployment": "deployments:read",
-		"deployment_status": "deployments:read",
+		"deployment_status": "deployments:read", "repository": "metadata:read",
 	}[event]
 }
 
 func (s *Server) emitInstallation(inst *installation, action string) {
-	var repos []obj
-	for _, r := range s.covered(inst) {
-		repos = append(repos, obj{
+	s.queueHook(inst.app, inst, nil, "installation", obj{
+		"action": action, "installation": s.installation(inst), "repositories": shortRepos(s.covered(inst)),
+		"requester": nil, "sender": s.user(inst.account),
+	})
+}
+
+func (s *Server) emitSelection(inst *installation, action string, added, removed []*repo) {
+	shown := s.installation(inst)
+	s.queueHook(inst.app, inst, nil, "installation_repositories", obj{
+		"action": action, "installation": shown, "repository_selection": shown["repository_selection"],
+		"repositories_added": shortRepos(added), "repositories_removed": shortRepos(removed),
+		"requester": nil, "sender": s.user(inst.account),
+	})
+}
+
+func shortRepos(repos []*repo) []obj {
+	items := []obj{}
+	for _, r := range repos {
+		items = append(items, obj{
 			"id": r.id, "node_id": nodeID("Repository", r.id), "name": r.name,
 			"full_name": r.fullName(), "private": r.private,
 		})
 	}
-	s.queueHook(inst.app, inst, nil, "installation", obj{
-		"action": action, "installation": s.installation(inst), "repositories": list(repos),
-		"requester": nil, "sender": s.user(inst.account),
-	})
+	return items
 }

@@ -36,7 +36,7 @@ type mergeOptions struct {
 
 func (s *Server) merge(p *pull, by *account, o mergeOptions) (string, *reply) {
 	switch {
-	case by.kind != "Bot" && !p.repo.canWrite(by):
+	case !p.repo.mayEdit(by, nil):
 		return "", forbidden()
 	case p.merged || !p.open() || p.draft:
 		return "", fail(http.StatusMethodNotAllowed, "Pull Request is not mergeable")

@@ -55,6 +55,16 @@ func (w *world) repo(fullName string) *repo {
 	return nil
 }
 
+// renamed finds the repository that has left a name behind which nobody has taken since.
+func (w *world) renamed(fullName string) *repo {
+	for _, r := range w.repos {
+		if slices.ContainsFunc(r.formerNames, func(old string) bool { return strings.EqualFold(old, fullName) }) {
+			return r
+		}
+	}
+	return nil
+}
+
 func (w *world) appBySlug(slug string) *app {
 	for _, a := range w.apps {
 		if a.slug == slug {
@@ -83,21 +93,20 @@ func (a *account) ident(when time.Time) ident {
 
 // app is a GitHub App.
 type app struct {
-	id                int64
-	slug, name        string
-	owner, bot        *account
-	clientID          string
-	key               *rsa.PrivateKey
-	hookID            int64
-	hookURL, secret   string
-	permissions       map[string]string
-	events            []string
-	created           time.Time
-	queue             []*Delivery // not yet sent, oldest first
-	sending           bool
-	deliveries        []*Delivery // all, oldest first
-	hooksPaused       bool
-	installationCount int
+	id              int64
+	slug, name      string
+	owner, bot      *account
+	clientID        string
+	key             *rsa.PrivateKey
+	hookID          int64
+	hookURL, secret string
+	permissions     map[string]string
+	events          []string
+	created         time.Time
+	queue           []*Delivery // not yet sent, oldest first
+	sending         bool
+	deliveries      []*Delivery // all, oldest first
+	hooksPaused     bool
 }
 
 // installation is an App on an account.
@@ -107,6 +116,8 @@ type installation struct {
 	account *account
 	repos   map[int64]bool // nil: all of the account
 	created time.Time
+
+	suspended time.Time // zero if it is not
 }
 
 func (i *installation) covers(r *repo) bool {
@@ -115,28 +126,29 @@ func (i *installation) covers(r *repo) bool {
 
 // repo is a repository with everything in it.
 type repo struct {
-	id             int64
-	owner          *account
-	name           string
-	private        bool
-	defaultBranch  string
-	git            gitDir
-	roles          map[int64]string // account id → read, triage, write, maintain or admin
-	protection     map[string]Protection
-	parent         *repo // of a fork
-	created        time.Time
-	pushed         time.Time
-	issues         map[int]*issue // pull requests are issues too, and share the numbers
-	comments       map[int64]*comment
-	suites         map[int64]*suite
-	runs           map[int64]*run
-	statuses       []*status
-	deployments    map[int64]*deployment
-	diffs          map[[2]string][]fileChange // by commit pair: never changes
-	commits        map[string]commit          // by SHA: never changes
-	lastNumber     int
-	hasAutoSuites  bool
-	defaultsMerges MergeMethod
+	id            int64
+	owner         *account
+	name          string
+	private       bool
+	defaultBranch string
+	git           gitDir
+	roles         map[int64]string // account id → read, triage, write, maintain or admin
+	protection    map[string]Protection
+	parent        *repo // of a fork
+	created       time.Time
+	pushed        time.Time
+	issues        map[int]*issue // pull requests are issues too, and share the numbers
+	comments      map[int64]*comment
+	suites        map[int64]*suite
+	runs          map[int64]*run
+	statuses      []*status
+	deployments   map[int64]*deployment
+	diffs         map[[2]string][]fileChange // by commit pair: never changes
+	commits       map[string]commit          // by SHA: never changes
+	commitLists   map[[2]string][]commit     // by commit pair: never changes
+	bases         map[[2]string]string       // merge bases by commit pair
+	lastNumber    int
+	formerNames   []string // full names that lead here until somebody else takes them
 }
 
 func (r *repo) fullName() string { return r.owner.login + "/" + r.name }
@@ -157,6 +169,12 @@ func (r *repo) role(a *account) string {
 
 func (r *repo) canWrite(a *account) bool {
 	return slices.Contains([]string{"write", "maintain", "admin"}, r.role(a))
+}
+
+// mayEdit reports whether an account may change what author wrote. An App has no role: what it may
+// do was decided when its token was admitted.
+func (r *repo) mayEdit(a, author *account) bool {
+	return a == author || a.kind == "Bot" || r.canWrite(a)
 }
 
 func (r *repo) pulls() []*pull {

@@ -52,7 +52,7 @@ func (s *Server) pressed(r *http.Request) (tab string, err error) {
 	case "reopen":
 		return "", check(s.setPullState(p, by, "open"))
 	case "ready":
-		if by != p.author && !p.repo.canWrite(by) {
+		if !p.repo.mayEdit(by, p.author) {
 			return "", forbidden()
 		}
 		p.draft, p.updated = false, s.now()

@@ -155,6 +155,7 @@ func (s *Server) addRepo(owner *account, name string, private bool) (*repo, erro
 		roles: map[int64]string{}, protection: map[string]Protection{}, issues: map[int]*issue{},
 		comments: map[int64]*comment{}, suites: map[int64]*suite{}, runs: map[int64]*run{},
 		deployments: map[int64]*deployment{}, diffs: map[[2]string][]fileChange{}, commits: map[string]commit{},
+		commitLists: map[[2]string][]commit{}, bases: map[[2]string]string{},
 	}
 	var err error
 	r.git, err = initRepo(filepath.Join(s.cfg.Dir, "repositories", fmt.Sprint(r.id)+".git"), r.defaultBranch)
@@ -246,12 +247,24 @@ func (r *Repo) Protect(branch string, p Protection) {
 	r.s.touch()
 }
 
-// Rename changes the repository's name; its id stays.
-func (r *Repo) Rename(name string) {
-	r.s.mu.Lock()
-	defer r.s.mu.Unlock()
+// Rename changes the repository's name; its id stays. The old name leads to it until a repository
+// of that name is created.
+func (r *Repo) Rename(by, name string) error {
+	s := r.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	who, err := s.person(by)
+	if err != nil {
+		return err
+	}
+	if s.repo(r.r.owner.login+"/"+name) != nil {
+		return fmt.Errorf("repository %s/%s exists", r.r.owner.login, name)
+	}
+	old := r.r.name
+	r.r.formerNames = append(r.r.formerNames, r.r.fullName())
 	r.r.name = name
-	r.s.touch()
+	s.emit(r.r, who, "repository", "renamed", obj{"changes": obj{"repository": obj{"name": obj{"from": old}}}})
+	return nil
 }
 
 // Fork copies the repository to another account.

@@ -3,6 +3,7 @@ package ghsim
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -75,10 +76,13 @@ func (s *Server) openPull(r *repo, by *account, from *repo, o OpenPull) (*pull, 
 
 // emitPull sends a pull_request webhook.
 func (s *Server) emitPull(p *pull, by *account, action string, extra obj) {
-	about := obj{"number": p.number, "pull_request": s.pullFull(p)}
-	for k, v := range extra {
-		about[k] = v
+	shown := s.pullFull(p)
+	if action == "opened" || action == "synchronize" || action == "reopened" {
+		// GitHub sends these before it has tried the merge.
+		shown["mergeable"], shown["rebaseable"], shown["mergeable_state"], shown["merge_commit_sha"] = nil, nil, "unknown", nil
 	}
+	about := obj{"number": p.number, "pull_request": shown}
+	maps.Copy(about, extra)
 	s.emit(p.repo, by, "pull_request", action, about)
 }
 
@@ -165,7 +169,7 @@ func (p *Pull) Reopen(by string) error {
 
 func (s *Server) setPullState(p *pull, by *account, state string) *reply {
 	switch {
-	case by != p.author && !p.repo.canWrite(by):
+	case !p.repo.mayEdit(by, p.author):
 		return forbidden()
 	case p.state == state:
 		return nil
@@ -212,7 +216,7 @@ func (p *Pull) ConvertToDraft(by string) error { return p.setDraft(by, true, "co
 
 func (p *Pull) setDraft(login string, draft bool, action string) error {
 	return p.as(login, func(by *account) *reply {
-		if by != p.p.author && !p.p.repo.canWrite(by) {
+		if !p.p.repo.mayEdit(by, p.p.author) {
 			return forbidden()
 		}
 		if p.p.draft != draft {
@@ -237,7 +241,7 @@ func (p *Pull) Edit(by string, e PullEdit) error {
 }
 
 func (s *Server) editPull(p *pull, by *account, e PullEdit) *reply {
-	if by != p.author && !p.repo.canWrite(by) {
+	if !p.repo.mayEdit(by, p.author) {
 		return forbidden()
 	}
 	changes := obj{}
@@ -273,11 +277,7 @@ func (s *Server) mergeBase(p *pull) string {
 	if p.open() {
 		base = p.repo.git.ref("refs/heads/" + p.baseRef)
 	}
-	sha, err := p.repo.git.line("merge-base", base, p.headSHA)
-	if err != nil {
-		return ""
-	}
-	return sha
+	return p.repo.mergeBase(base, p.headSHA)
 }
 
 // files lists what the pull request changes.
@@ -287,11 +287,20 @@ func (s *Server) files(p *pull) ([]fileChange, error) {
 
 // commitsOf lists the pull request's commits, oldest first.
 func (s *Server) commitsOf(p *pull) ([]commit, error) {
+	base := s.mergeBase(p)
+	key := [2]string{base, p.headSHA}
+	if known, ok := p.repo.commitLists[key]; ok {
+		return known, nil
+	}
 	args := []string{"--reverse", "--topo-order", p.headSHA}
-	if base := s.mergeBase(p); base != "" {
+	if base != "" {
 		args = append(args, "^"+base)
 	}
-	return p.repo.git.log(args...)
+	commits, err := p.repo.git.log(args...)
+	if err == nil {
+		p.repo.commitLists[key] = commits
+	}
+	return commits, err
 }
 
 // mergeableState is GitHub's word for whether the merge button works.

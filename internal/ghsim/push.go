@@ -155,7 +155,7 @@ func (s *Server) baseMoved(r *repo, by *account, branch string) error {
 		if !p.open() || p.baseRef != branch || tip == "" {
 			continue
 		}
-		if _, err := r.git.run("merge-base", "--is-ancestor", p.headSHA, tip); err == nil {
+		if s.isAncestor(r, p.headSHA, tip) {
 			s.markMerged(p, by, tip)
 			continue
 		}
@@ -238,8 +238,21 @@ func (s *Server) emitPush(r *repo, by *account, ref, before, after string) {
 }
 
 func (s *Server) isAncestor(r *repo, a, b string) bool {
-	_, err := r.git.run("merge-base", "--is-ancestor", a, b)
-	return err == nil
+	return r.mergeBase(a, b) == a
+}
+
+// mergeBase is the best common ancestor of two commits; "" if there is none.
+func (r *repo) mergeBase(a, b string) string {
+	key := [2]string{a, b}
+	if base, ok := r.bases[key]; ok {
+		return base
+	}
+	base, err := r.git.line("merge-base", a, b)
+	if err != nil {
+		return ""
+	}
+	r.bases[key] = base
+	return base
 }
 
 // commit reads a commit object through the cache.

@@ -28,6 +28,9 @@ func TestPushToAPullRequest(t *testing.T) {
 	if pe.GetBefore() != before || pe.GetAfter() != after || pe.GetPullRequest().GetHead().GetSHA() != after {
 		t.Errorf("unexpected event: before %s, after %s", pe.GetBefore(), pe.GetAfter())
 	}
+	if pe.GetPullRequest().Mergeable != nil {
+		t.Error("GitHub hasn't tried the merge yet when it sends this")
+	}
 	e, err = github.ParseWebHook("push", b.hooks.last(t, "push", "").body)
 	ok(t, err)
 	if push := e.(*github.PushEvent); push.GetRef() != "refs/heads/change" || len(push.Commits) != 1 || push.Commits[0].Added[0] != "more.txt" {

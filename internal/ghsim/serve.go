@@ -40,8 +40,7 @@ func (s *Server) witnessed(kind string, w http.ResponseWriter, r *http.Request, 
 	if kind == "rest" {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
-			ex.Injected = true // neither side's words: the client broke off
-			return
+			return // the client broke off: status 0
 		}
 		ex.Body = body
 	}

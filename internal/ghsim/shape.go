@@ -223,7 +223,7 @@ func (s *Server) installation(i *installation) obj {
 		"app_id":            i.app.id, "app_slug": i.app.slug, "target_id": i.account.id, "target_type": i.account.kind,
 		"permissions": i.app.permissions, "events": list(i.app.events), "created_at": stamp(i.created),
 		"updated_at": stamp(i.created), "single_file_name": nil, "has_multiple_single_files": false,
-		"single_file_paths": []string{}, "suspended_by": nil, "suspended_at": nil,
+		"single_file_paths": []string{}, "suspended_by": nil, "suspended_at": stamp(i.suspended),
 	}
 }
 

@@ -101,7 +101,7 @@ func (s *Server) addComment(i *issue, by *account, via *app, body string) (*comm
 }
 
 func (s *Server) editComment(c *comment, by *account, body string) *reply {
-	if by != c.author && by.kind != "Bot" && !c.issue.repo.canWrite(by) {
+	if !c.issue.repo.mayEdit(by, c.author) {
 		return forbidden()
 	}
 	if fault := checkBody(body); fault != nil {
@@ -116,7 +116,7 @@ func (s *Server) editComment(c *comment, by *account, body string) *reply {
 }
 
 func (s *Server) deleteComment(c *comment, by *account) *reply {
-	if by != c.author && by.kind != "Bot" && !c.issue.repo.canWrite(by) {
+	if !c.issue.repo.mayEdit(by, c.author) {
 		return forbidden()
 	}
 	delete(c.issue.repo.comments, c.id)
@@ -226,7 +226,7 @@ func (s *Server) dismiss(p *pull, by *account, id int64, message string) *reply 
 	switch {
 	case i < 0:
 		return notFound()
-	case by.kind != "Bot" && !p.repo.canWrite(by):
+	case !p.repo.mayEdit(by, nil):
 		return forbidden()
 	case message == "":
 		return invalid("PullRequestReview", "message", "missing_field", "")

@@ -17,10 +17,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/ghsim"
@@ -198,38 +196,26 @@ func cutExamples(from, to string) error {
 	return write(to, shapes)
 }
 
-// common describes what all values share: their types, the members that every object has, and
-// what the elements of all arrays share.
+// common describes what all values share: the members that every object has, and what the elements
+// of all arrays share.
 func common(values []any) object {
-	types, members, items := map[string]bool{}, map[string][]any{}, []any(nil)
-	objects := 0
+	members, items, objects := map[string][]any{}, []any(nil), 0
 	for _, v := range values {
 		switch v := v.(type) {
 		case object:
-			types["object"] = true
 			objects++
 			for name, member := range v {
 				members[name] = append(members[name], member)
 			}
 		case []any:
-			types["array"] = true
 			items = append(items, v...)
-		case string:
-			types["string"] = true
-		case float64:
-			types["number"] = true
-		case bool:
-			types["boolean"] = true
-		case nil:
-			types["null"] = true
 		}
 	}
-	out := object{"types": slices.Sorted(maps.Keys(types))}
-	shared := object{}
+	out, shared := object{}, object{}
 	for name, all := range members {
 		switch {
 		case name == "permissions": // a dictionary: which ones there are is the App's choice
-			shared[name] = object{"types": []string{"object"}}
+			shared[name] = object{}
 		case len(all) == objects:
 			shared[name] = common(all)
 		}
