@@ -125,6 +125,10 @@ unproven(p) := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if 
 	count(unclear) > 0
 	msg := sprintf("The plan does not hold %s, so it may be public.", [concat(", ", unclear)])
 } else := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if {
+	loose := references.loose_ends(p.resource, p.path)
+	count(loose) > 0
+	msg := sprintf("The subnets come from %s, which is not in the plan, so they may be public.", [concat(", ", loose)])
+} else := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if {
 	count(subnets_of(p) | other_ids(p)) == 0
 	msg := "The plan does not tell which subnets the workload stands in, so they may be public."
 }

@@ -96,23 +96,30 @@ nodes(names, expression, for_each) := direct if {
 
 stated(names, expression) := {node(names, name) |
 	some reference in expression.references
-	name := target(reference)
+	some name in targets(reference)
 	not vague(name, expression.references)
 }
 
 # METADATA
 # description: >-
-#   The part of a reference that names something: var.x, module.m.output, data.type.name,
-#   type.name or type.name[index]. Keys of modules are left out. Undefined for a mere prefix of
-#   another reference, and for each, count, path, self and terraform.
-target(reference) := name if {
-	plain := regex.replace(reference, `^(module\.[^.\[]+)(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])`, "$1")
-	some name in regex.find_n(concat("|", patterns), plain, 1)
-}
+#   The parts of a reference that name something: var.x, local.x, module.m.output, data.type.name,
+#   type.name or type.name[index]. For an output there is also module.m["key"], or module.m[*] without
+#   a key: it leads nowhere but tells which instances of the module are meant. Empty for a mere prefix
+#   of another reference, and for each, count, path, self and terraform.
+targets(reference) := {output, which} if {
+	[_, name, key, output_name] := regex.find_all_string_submatch_n(output_pattern, reference, 1)[0]
+	output := concat(".", ["module", name, output_name])
+	which := module_instance(name, key)
+} else := {name | some name in regex.find_n(concat("|", patterns), reference, 1)}
+
+module_instance(name, "") := concat("", ["module.", name, "[*]"])
+
+module_instance(name, key) := concat("", ["module.", name, key]) if key != ""
+
+output_pattern := `^module\.([\w-]+)(\["(?:[^"\\]|\\.)*"\]|\[\d+\])?\.([\w-]+)`
 
 patterns := [
 	`^(?:var|local)\.[\w-]+`,
-	`^module\.[\w-]+\.[\w-]+`,
 	`^data\.\w+\.[\w-]+`,
 	concat("", ["^(?:", concat("|", object.keys(parameters.carriers)), `)\.[\w-]+`]),
 	`^[a-z0-9]+_\w+\.[\w-]+(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])?`,
@@ -142,11 +149,26 @@ for_each(r) := object.get(tfplan.config(r), "for_each_expression", {})
 #   Whether everything that the expression at a path leads to ends in variables that are null, so that
 #   the attribute is as good as left out.
 nothing(r, path) if {
-	ends := {node | some node in reached(r, path); not edges[node]}
+	ends := ends_of(r, path)
 	count(ends) > 0
-	every node in ends {
-		null_variable(node)
+	every end in ends {
+		null_variable(end)
 	}
+}
+
+ends_of(r, path) := {end |
+	some end in reached(r, path)
+	not edges[end]
+	not regex.match(`:module\.[\w-]+\[`, end)
+}
+
+# METADATA
+# description: What an attribute comes from that the plan does not hold, such as locals.
+loose_ends(r, path) := {name |
+	tfplan.unknown(r, path)
+	some end in ends_of(r, path)
+	name := split(end, ":")[1]
+	regex.match(`^(?:local|data)\.`, name)
 }
 
 # METADATA
@@ -162,85 +184,13 @@ null_variable(node) if {
 	given(names, module, variable) == null
 }
 
-given(names, module, variable) := object.get(call.expressions, [variable, "constant_value"], fallback) if {
+given(names, module, variable) := value if {
 	count(names) > 0
 	call := modules[outer(names)].module_calls[names[count(names) - 1]]
-	fallback := object.get(module.variables[variable], "default", "required")
+	fallback := {"constant_value": object.get(module.variables[variable], "default", "required")}
+	expression := object.get(call.expressions, variable, fallback)
+	not expression.references
+	value := object.get(expression, "constant_value", null)
 }
 
 given([], _, variable) := object.get(input, ["variables", variable, "value"], null)
-
-# METADATA
-# description: >-
-#   The resources of these types that an attribute means, by address. They are found by id where the
-#   plan knows it, and by reference where it does not. If a reference leaves open which instance is
-#   meant, it is the one with the same key as the resource, or else all of them.
-meant(r, path, types) := identified(r, path, types) | same_key(r, named(r, path, types))
-
-identified(r, path, types) := {address |
-	some id in values(r, path)
-	some type in types
-	some address in by_id[type][id]
-}
-
-named(r, path, types) := {instance |
-	tfplan.unknown(r, path)
-	some node in reached(r, path)
-	some type in types
-	some instance in by_node[type][node]
-	reachable_instance(r, instance)
-}
-
-# METADATA
-# description: The known values at a path as a set, whether it holds one or many.
-values(r, path) := {v | some v in tfplan.value(r, path); is_string(v)} if {
-	is_array(tfplan.value(r, path))
-} else := {tfplan.value(r, path)} if {
-	is_string(tfplan.value(r, path))
-} else := set()
-
-# METADATA
-# description: The addresses of resources by type and id.
-by_id := ids
-
-ids[type][r.change.after.id] contains r.address if {
-	some type, _ in tfplan.positions
-	some r in tfplan.of_type(type)
-}
-
-ids[type][r.change.after.name] contains r.address if {
-	some type in parameters.known_by_name
-	some r in tfplan.of_type(type)
-}
-
-by_node := instances
-
-instances[type][instance_node] contains {"address": r.address, "key": key, "module": module} if {
-	some type, _ in tfplan.positions
-	some r in tfplan.of_type(type)
-	key := object.get(r, "index", null)
-	module := object.get(r, "module_address", "")
-	some instance_node in instance_nodes(r)
-}
-
-# An instance is meant by its resource's name alone, and by the name with its key.
-instance_nodes(r) := {node(tfplan.module_of(r), name) |
-	bare := concat(".", [r.type, r.name])
-	some name in {bare, concat("", [bare, bracket(r)])}
-}
-
-bracket(r) := sprintf("[%d]", [r.index]) if is_number(r.index)
-
-bracket(r) := sprintf("[%q]", [r.index]) if is_string(r.index)
-
-bracket(r) := "" if object.get(r, "index", null) == null
-
-# An instance of a module that has keys sees its own module's resources only.
-reachable_instance(r, instance) if instance.module == object.get(r, "module_address", "")
-
-reachable_instance(r, instance) if tfplan.module_path(instance.module) != tfplan.module_of(r)
-
-same_key(r, candidates) := {instance.address | some instance in paired} if {
-	paired := [instance | some instance in candidates; instance.key == r.index]
-	count(paired) > 0
-} else := {instance.address | some instance in candidates}

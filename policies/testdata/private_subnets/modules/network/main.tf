@@ -38,3 +38,11 @@ output "private" {
 output "public" {
   value = [aws_subnet.public.id]
 }
+
+output "vpc_id" {
+  value = aws_vpc.this.id
+}
+
+output "gateway" {
+  value = aws_internet_gateway.this.id
+}
