@@ -106,8 +106,12 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
+	// Open log streams would keep Shutdown waiting, so they end with this context.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	srv.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		BaseContext: func(net.Listener) context.Context { return life },
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	srv.http.RegisterOnShutdown(end)
 	return srv, nil
 }
 
@@ -127,7 +131,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if srv.git, err = workspace.New(ctx, workspace.Config{Dir: filepath.Join(s.DataDir, "mirrors"), Environ: environ}); err != nil {
 		return nil, err
 	}
-	tf, err := newTerraform(ctx, s, environ)
+	tf, err := newTerraform(ctx, s, environ, srv.log)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +170,7 @@ func keyFile(file string) ([]byte, error) {
 }
 
 // newTerraform finds Terraform and the provider mirrors of this machine.
-func newTerraform(ctx context.Context, s settings, environ []string) (*terraform.Terraform, error) {
+func newTerraform(ctx context.Context, s settings, environ []string, log *slog.Logger) (*terraform.Terraform, error) {
 	binary, mirrors, err := findTerraform(ctx, s, environ)
 	if err != nil {
 		return nil, err
@@ -175,7 +179,10 @@ func newTerraform(ctx context.Context, s settings, environ []string) (*terraform
 	if err != nil {
 		return nil, err
 	}
-	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key})
+	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key,
+		Trace: func(p terraform.Process) {
+			log.Info("terraform", "command", p.Argv[1], "start", p.Start.UTC(), "duration", p.Duration.Seconds(), "cpu", p.CPU.Seconds(), "exit", p.Exit)
+		}})
 }
 
 // handler is the HTTP face.

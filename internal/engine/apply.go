@@ -17,7 +17,6 @@ import (
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/project"
-	"github.com/tollgate/tollgate/internal/queue"
 	"github.com/tollgate/tollgate/internal/report"
 	"github.com/tollgate/tollgate/internal/store"
 )
@@ -33,6 +32,8 @@ const (
 const (
 	reasonMerged = "merged"
 	reasonMoved  = "moved"
+	// reasonMergedAgain is of a run that people asked for after the merge, to look at before /apply.
+	reasonMergedAgain = "merged, /plan"
 )
 
 const (
@@ -58,7 +59,8 @@ type applyRequest struct {
 
 // action names what was asked for in the ledger.
 func (r applyRequest) action() string {
-	if name, _, _ := strings.Cut(strings.TrimPrefix(r.Command, "/"), " "); name != "" {
+	if name, ok := strings.CutPrefix(r.Command, "/"); ok {
+		name, _, _ = strings.Cut(name, " ")
 		return name
 	}
 	return "apply"
@@ -96,21 +98,6 @@ func (e *Engine) merged(ctx context.Context, p store.Pull) error {
 		HeadSHA: p.HeadSHA, Asked: time.Now()}, time.Time{})
 }
 
-// buttonApply answers the Apply button of a check.
-func (e *Engine) buttonApply(ctx context.Context, ev github.Event) error {
-	numbers, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]int, error) {
-		return tx.OpenPullsAt(ctx, ev.Repo.ID, ev.HeadSHA)
-	})
-	if err != nil || len(numbers) == 0 {
-		return err
-	}
-	if len(numbers) > 1 {
-		return queue.Permanent(fmt.Errorf("commit %s is the head of %d pull requests; the button cannot tell which", ev.HeadSHA, len(numbers)))
-	}
-	return e.put(ctx, taskApply, applyRequest{Repo: ev.Repo, Number: numbers[0], Trigger: triggerButton, Actor: ev.Sender,
-		Project: strings.TrimPrefix(strings.TrimPrefix(ev.CheckName, "tollgate/plan: "), "tollgate"), HeadSHA: ev.HeadSHA, Asked: time.Now(), Command: "the Apply button"}, time.Time{})
-}
-
 // again puts the request back to look at it once more later.
 func (e *Engine) again(ctx context.Context, req applyRequest) error {
 	return e.put(ctx, taskApply, req, time.Now().Add(applyPoll))
@@ -139,7 +126,8 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	if err := e.save(ctx, f.pull); err != nil {
 		return err
 	}
-	if flt := e.precondition(req, f, v); flt != nil {
+	v.pull = f.pull
+	if flt := precondition(req, f, v); flt != nil {
 		return e.refuse(ctx, req, flt)
 	}
 	return e.unlessTransient(ctx, req, e.applyNext(ctx, req, f, v))
@@ -195,7 +183,7 @@ func (e *Engine) facts(ctx context.Context, req applyRequest) (facts, error) {
 }
 
 // precondition says why the request is refused before any plan is looked at, or nil.
-func (e *Engine) precondition(req applyRequest, f facts, v view) *fault.Error {
+func precondition(req applyRequest, f facts, v view) *fault.Error {
 	if f.pull.HeadSHA != req.HeadSHA {
 		return fault.New("The head of the pull request moved since the apply was asked for.", "What would be applied is not what was looked at.", "Look at the new plan and ask again.")
 	}
@@ -325,8 +313,12 @@ func (f facts) input(p store.Plan, findings []change.Finding, cfg project.Config
 // sameEffect refuses a plan that does something else than the one that people looked at.
 func sameEffect(v view, p store.Plan) error {
 	shown, ok := v.shown(p.Project.Name)
-	if !ok || shown.ID == p.ID {
-		return nil // the policies of the apply gate say what is wrong with a plan that did not pass
+	if !ok {
+		return fault.New("There was no finished plan of "+p.Project.Name+" to look at before.", "An approval is of a plan that people could see.",
+			"Comment `/plan`, look at the plan, then comment `/apply`.")
+	}
+	if shown.ID == p.ID {
+		return nil
 	}
 	if v.execution(shown.ID).State == change.ExecApplied {
 		return fault.New("The plan of "+p.Project.Name+" was applied already, and what it would do now was never looked at.",
@@ -383,6 +375,11 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 		r.Denials = refused.reasons
 	}
 	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if req.Trigger == triggerButton {
+			if err := tx.CountPress(ctx, req.Repo.ID, req.Number); err != nil {
+				return err
+			}
+		}
 		return audit.Append(ctx, tx, audit.Entry{Actor: req.Actor, Action: req.action(), Outcome: "refused", Origin: req.origin(),
 			Subject: map[string]any{"repository": req.Repo.ID, "pull": req.Number, "head": req.HeadSHA, "project": req.Project,
 				"reason": r.Fault.Text(), "denials": r.Denials}})
@@ -390,5 +387,6 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 	if err != nil {
 		return err
 	}
+	e.reportSoon(pullKey{req.Repo.ID, req.Number})
 	return e.answer(ctx, req.Repo, req.Number, report.AnswerRefused(r))
 }

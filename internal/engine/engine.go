@@ -19,6 +19,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/artifact"
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/queue"
@@ -154,29 +155,45 @@ func (e *Engine) Accept(ctx context.Context, deliveryID, meaning string, ev gith
 	return fresh, err
 }
 
-// do is the queue's handler.
+// A pull request, comment or check that GitHub does not know yet may appear within seconds of its
+// webhook; one that is still unknown after so many attempts, about two minutes, was deleted.
+const notFoundAttempts = 8
+
+// do is the queue's handler. Only what another try may mend is tried again.
 func (e *Engine) do(ctx context.Context, t queue.Task) error {
+	err := e.dispatch(ctx, t)
+	var flt *fault.Error
+	switch {
+	case err == nil, unreachable(err):
+		return err
+	case errors.Is(err, github.ErrNotFound) && t.Attempt < notFoundAttempts:
+		return err
+	case errors.As(err, &flt):
+		e.cfg.Logger.Warn("task ends without effect", "task", t.Name, "error", err)
+		return queue.Permanent(err)
+	}
+	return err
+}
+
+func (e *Engine) dispatch(ctx context.Context, t queue.Task) error {
 	switch t.Name {
 	case taskEvent:
-		var ev github.Event
-		if err := json.Unmarshal(t.Body, &ev); err != nil {
-			return queue.Permanent(fmt.Errorf("decode event: %w", err))
-		}
-		return e.event(ctx, ev)
+		return decoded(ctx, t, e.event)
 	case taskApply:
-		var req applyRequest
-		if err := json.Unmarshal(t.Body, &req); err != nil {
-			return queue.Permanent(fmt.Errorf("decode apply request: %w", err))
-		}
-		return e.applyStep(ctx, req)
+		return decoded(ctx, t, e.applyStep)
 	case taskReport:
-		var key pullKey
-		if err := json.Unmarshal(t.Body, &key); err != nil {
-			return queue.Permanent(fmt.Errorf("decode report request: %w", err))
-		}
-		return e.report(ctx, key)
+		return decoded(ctx, t, e.report)
 	}
 	return queue.Permanent(fmt.Errorf("unknown task %q", t.Name))
+}
+
+// decoded calls f with the task's body.
+func decoded[T any](ctx context.Context, t queue.Task, f func(context.Context, T) error) error {
+	var body T
+	if err := json.Unmarshal(t.Body, &body); err != nil {
+		return queue.Permanent(fmt.Errorf("decode task %s: %w", t.Name, err))
+	}
+	return f(ctx, body)
 }
 
 // put adds a task in a transaction of its own.

@@ -36,12 +36,9 @@ func (e *Engine) event(ctx context.Context, ev github.Event) error {
 	case github.KindReview:
 		return e.refresh(ctx, ev.Repo, ev.Pull)
 	case github.KindCheckRun:
-		if ev.Action == "requested_action" && ev.ButtonIdentifier == report.ButtonApply {
-			return e.buttonApply(ctx, ev)
-		}
-		return e.replanHead(ctx, ev)
+		return e.pressed(ctx, ev)
 	case github.KindCheckSuite:
-		return e.replanHead(ctx, ev)
+		return e.rerun(ctx, ev)
 	}
 	return nil
 }
@@ -199,10 +196,36 @@ func (e *Engine) refresh(ctx context.Context, repo change.Repo, number int) erro
 	return nil
 }
 
-// replanHead answers a request to run checks again, from a button or from GitHub's own page.
-func (e *Engine) replanHead(ctx context.Context, ev github.Event) error {
-	if ev.CheckName != "" && ev.CheckName != report.GateName && !strings.HasPrefix(ev.CheckName, report.PlanPrefix) {
+// pressed answers a button of one of our checks, or a re-run of it from GitHub's own page.
+func (e *Engine) pressed(ctx context.Context, ev github.Event) error {
+	if ev.AppID != e.cfg.GitHub.ID() || ev.Sender.Bot {
+		return nil
+	}
+	check, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Check, error) { return tx.Check(ctx, ev.ExternalID) })
+	if errors.Is(err, store.ErrNotFound) || err == nil && check.RepoID != ev.Repo.ID {
+		return nil // of a data directory that is gone
+	}
+	if err != nil {
+		return err
+	}
+	if ev.ButtonIdentifier == report.ButtonApply {
+		name, _ := strings.CutPrefix(check.Name, report.PlanPrefix)
+		if name == report.GateName {
+			name = ""
+		}
+		return e.put(ctx, taskApply, applyRequest{Repo: ev.Repo, Number: check.Number, Project: name, Trigger: triggerButton, Actor: ev.Sender,
+			HeadSHA: check.HeadSHA, Asked: time.Now(), Command: "the Apply button"}, time.Time{})
+	}
+	if ev.Action == "rerequested" && strings.HasPrefix(check.Name, report.ApplyPrefix) {
 		return nil // an apply is never repeated by re-running its check
+	}
+	return e.replanFor(ctx, ev, check.Number)
+}
+
+// rerun answers a request to run all our checks of a commit again.
+func (e *Engine) rerun(ctx context.Context, ev github.Event) error {
+	if ev.AppID != e.cfg.GitHub.ID() || ev.Sender.Bot {
+		return nil
 	}
 	numbers, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]int, error) {
 		return tx.OpenPullsAt(ctx, ev.Repo.ID, ev.HeadSHA)
@@ -211,11 +234,17 @@ func (e *Engine) replanHead(ctx context.Context, ev github.Event) error {
 		return err
 	}
 	for _, n := range numbers {
-		if err := e.replan(ctx, ev.Repo, n, ev.Sender, "re-run"); err != nil {
+		if err := e.replanFor(ctx, ev, n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// replanFor plans again on a press, and tells the person why if it does not.
+func (e *Engine) replanFor(ctx context.Context, ev github.Event, number int) error {
+	err := e.replan(ctx, ev.Repo, number, ev.Sender, "re-run")
+	return e.unlessTransient(ctx, applyRequest{Repo: ev.Repo, Number: number, Trigger: triggerButton, Actor: ev.Sender, HeadSHA: ev.HeadSHA, Command: "the Re-plan button"}, err)
 }
 
 // replan plans the head again because a person with write permission asked for it.
@@ -232,8 +261,8 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 	switch {
 	case !pull.Open && !pull.Merged:
 		return fault.New("The pull request is closed.", "Only what can still be merged is planned.", "Reopen it first.")
-	case !pull.Open:
-		return fault.New("The pull request is merged.", "Its plan was made before.", "Open a new pull request for a further change.")
+	case pull.Merged:
+		reason = reasonMergedAgain
 	case pull.Fork:
 		pull.AllowedSHA = pull.HeadSHA
 	}

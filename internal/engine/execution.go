@@ -124,7 +124,7 @@ func (e *Engine) layOut(ctx context.Context, x store.Execution, j *job, p store.
 		return runner.Spec{}, err
 	}
 	return runner.Spec{ID: x.ID, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
-		NotAfter: time.Now().Add(startLimit), Limit: applyLimit, Grace: applyGrace}, nil
+		Scratch: cmd.Scratch, NotAfter: time.Now().Add(startLimit), Limit: applyLimit, Grace: applyGrace}, nil
 }
 
 // storedJSON decrypts the plan's JSON.
@@ -198,13 +198,14 @@ func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.Execution
 		e.cfg.Logger.Error("read the output of an apply", "execution", x.ID, "error", err)
 	}
 	err = terraform.Explain(output, s.Exit.Code)
+	var failure *terraform.Failure
 	switch {
+	case !errors.As(err, &failure) || !failure.Untouched:
+		return change.ExecFailedPartial, fault.Public(err), ""
 	case errors.Is(err, terraform.ErrStale):
 		return change.ExecFailedClean, fault.Public(err), store.CauseStale
-	case errors.Is(err, terraform.ErrLocked):
-		return change.ExecFailedClean, fault.Public(err), ""
 	}
-	return change.ExecFailedPartial, fault.Public(err), ""
+	return change.ExecFailedClean, fault.Public(err), ""
 }
 
 // finish records how an execution ended, with its row in the ledger, and clears what is secret.

@@ -26,10 +26,9 @@ func (e *Engine) Run(ctx context.Context, id string) (RunReport, error) {
 	if err != nil {
 		return RunReport{}, err
 	}
-	if _, ok := v.plans[r.ID]; !ok { // older than what the view holds
-		if v.plans[r.ID], err = store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]store.Plan, error) { return tx.PlansOf(ctx, id) }); err != nil {
-			return RunReport{}, err
-		}
+	// The view may hold it without its texts, or be too short for it.
+	if v.plans[r.ID], err = store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]store.Plan, error) { return tx.PlansOf(ctx, id, true) }); err != nil {
+		return RunReport{}, err
 	}
 	return RunReport{Run: r, Report: e.pullReport(v, r, r.ID == v.newest().ID), Plans: v.plans[r.ID]}, nil
 }

@@ -26,6 +26,9 @@ type stored struct {
 	Module *terraform.Module `json:"module"` // how it was planned; Root is set anew for an apply
 }
 
+// planLimit ends a plan that hangs, so that no check stays in progress for ever.
+const planLimit = time.Hour
+
 // planOne plans and judges one project and records the result, whatever it is.
 func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 	p.State, p.StartedAt = change.RunRunning, time.Now()
@@ -103,7 +106,13 @@ func (e *Engine) terraformPlan(ctx context.Context, j *job, p *store.Plan, m ter
 	defer logFile.Close()
 	file := filepath.Join(e.workDir(j.run.ID), p.ID+".tfplan")
 	text := &strings.Builder{}
-	result, err := e.cfg.Terraform.Plan(ctx, m, terraform.PlanTo{File: file, Log: io.MultiWriter(logFile, text)})
+	limited, cancel := context.WithTimeout(ctx, planLimit)
+	defer cancel()
+	result, err := e.cfg.Terraform.Plan(limited, m, terraform.PlanTo{File: file, Log: io.MultiWriter(logFile, text)})
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = fault.Wrap(err, fmt.Sprintf("The plan took longer than %s and was stopped.", planLimit), "A provider or a data source hangs, or waits for input.",
+			"The live log shows where; comment `/plan` when that is mended.")
+	}
 	p.Text = description(text.String())
 	return result, file, err
 }

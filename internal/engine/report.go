@@ -67,11 +67,11 @@ func (e *Engine) checks(v view) []change.Check {
 	var out []change.Check
 	for i, r := range v.runs {
 		current := i == 0
-		if current || v.known(r, report.GateName) {
+		if current || v.goesOn(externalID(v, r, report.GateName)) {
 			out = append(out, report.GateCheck(e.pullReport(v, r, current)))
 		}
 		for _, p := range v.plans[r.ID] {
-			if current || v.known(r, report.PlanPrefix+p.Project.Name) {
+			if current || v.goesOn(externalID(v, r, report.PlanPrefix+p.Project.Name)) {
 				out = append(out, report.PlanCheck(e.planReport(v, r, p)))
 			}
 		}
@@ -91,13 +91,18 @@ func externalID(v view, r store.Run, name string) string {
 	if r.ID == "" {
 		return fmt.Sprintf("%d/%s/%s", v.pull.Number, r.HeadSHA, name)
 	}
+	if r.Presses > 0 {
+		// After a button that was refused. GitHub's event of the next press looks the same but for
+		// the check's id, and would otherwise be taken for a repetition of the first.
+		return fmt.Sprintf("%s/%s/%d", r.ID, name, r.Presses)
+	}
 	return r.ID + "/" + name
 }
 
-// known reports whether GitHub was told of the check.
-func (v view) known(r store.Run, name string) bool {
-	_, ok := v.checks[externalID(v, r, name)]
-	return ok
+// goesOn reports whether GitHub knows the check and was last told that it is not completed.
+func (v view) goesOn(externalID string) bool {
+	c, ok := v.checks[externalID]
+	return ok && !strings.Contains(c.Sent, completed)
 }
 
 func (e *Engine) pullReport(v view, r store.Run, current bool) report.Pull {
@@ -145,7 +150,7 @@ func (e *Engine) planReport(v view, r store.Run, p store.Plan) report.Plan {
 	pull.HeadSHA = r.HeadSHA
 	return report.Plan{Pull: pull, Project: p.Project, State: state, HeadSHA: r.HeadSHA, BaseSHA: r.BaseSHA,
 		Summary: p.Summary, Findings: p.Findings, Judged: p.Judged, Text: p.Text, Fault: p.Fault, Excerpt: p.Excerpt,
-		Requirements: e.requirements(v, r, p), PolicyDigest: p.PolicyDigest, ID: shortEffect(p.Summary.EffectDigest),
+		Requirements: e.requirements(v, r, p), PolicyDigest: p.PolicyDigest, ID: shortEffect(p.Summary.EffectDigest), PlanID: p.ID,
 		ExternalID: externalID(v, r, report.PlanPrefix+p.Project.Name), DetailsURL: e.url("/runs/" + r.ID), Elapsed: elapsed}
 }
 
@@ -180,13 +185,19 @@ func digest(v any) string {
 	return hex.EncodeToString(h[:12])
 }
 
-// annotated marks the digest of a check whose annotations GitHub has.
-const annotated = "+annotations"
+// What GitHub has, behind the digest of a check as last sent.
+const (
+	completed = "+completed"
+	annotated = "+annotations"
+)
 
 // sendCheck creates or updates one check if it differs from what GitHub was last told. The row is
 // written before the first request, so that after a crash the check is looked for, not made twice.
 func (e *Engine) sendCheck(ctx context.Context, v view, c change.Check) error {
 	sent := digest(c)
+	if c.Status == "completed" {
+		sent += completed
+	}
 	if len(c.Annotations) > 0 {
 		sent += annotated
 	}

@@ -203,7 +203,7 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 		return err
 	}
 	f := workspace.Fetch{RepoID: repo.ID, URL: e.cfg.GitHub.CloneURL(repo), Token: string(token.Reveal()), Pull: j.run.Number, BaseRef: j.run.BaseRef}
-	if j.run.Reason == reasonMerged {
+	if ofMerge(j.run) {
 		f.Commit = j.pull.MergeSHA
 	}
 	commits, err := e.cfg.Git.Fetch(ctx, f)
@@ -211,7 +211,7 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 		return err
 	}
 	j.run.BaseSHA = commits.Base
-	if j.run.Reason == reasonMerged {
+	if ofMerge(j.run) {
 		return e.mergedTree(ctx, j)
 	}
 	if commits.Head != j.run.HeadSHA {
@@ -259,7 +259,7 @@ func conflict(files []string) error {
 // further settings: all of them have to allow it, and the larger number of approvals counts.
 func (e *Engine) settings(ctx context.Context, j *job, further ...string) error {
 	base := j.run.BaseSHA
-	if j.run.Reason == reasonMerged {
+	if ofMerge(j.run) {
 		var err error
 		if base, err = e.cfg.Git.FirstParent(ctx, j.run.RepoID, j.pull.MergeSHA); err != nil {
 			return err
@@ -302,10 +302,6 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 	if j.tree, err = e.cfg.Git.FS(ctx, j.run.RepoID, j.run.Tree, ".", configuration); err != nil {
 		return err
 	}
-	projects, err := projectsOf(j.tree, j.config)
-	if err != nil {
-		return err
-	}
 	if servesApply(j.run) {
 		v, err := e.view(ctx, keyOf(j.pull.Pull))
 		if err != nil {
@@ -324,7 +320,12 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 	for _, f := range changed {
 		j.changed[f] = true
 	}
-	for _, p := range affected(projects, j.tree, changed) {
+	found, err := hclsource.Scan(j.tree)
+	if err != nil {
+		return err
+	}
+	deps := func(dir string) ([]string, bool) { return hclsource.Closure(found, dir) }
+	for _, p := range project.Affected(projectsOf(j.config, found), changed, deps) {
 		j.add(p)
 	}
 	return nil
@@ -340,31 +341,16 @@ func (j *job) add(p change.Project) {
 }
 
 // projectsOf are the configured projects, or those that the tree shows.
-func projectsOf(tree fs.FS, cfg project.Config) ([]project.Project, error) {
+func projectsOf(cfg project.Config, found []hclsource.Info) []project.Project {
 	if len(cfg.Projects) > 0 {
-		return cfg.Projects, nil
-	}
-	found, err := hclsource.Scan(tree)
-	if err != nil {
-		return nil, err
+		return cfg.Projects
 	}
 	var infos []project.ModuleInfo
 	for _, m := range found {
-		infos = append(infos, project.ModuleInfo{Dir: m.Dir, HasBackend: m.HasBackend, HasProvider: m.HasProvider, Broken: m.Broken, Calls: m.Calls})
+		infos = append(infos, project.ModuleInfo{Dir: m.Dir, HasBackend: m.HasBackend, HasProvider: m.HasProvider,
+			HasResources: m.HasResources, Broken: m.Broken, Calls: m.Calls})
 	}
-	return project.Discover(infos), nil
-}
-
-// affected maps between the package that finds projects and the one that reads HCL, which do not
-// know each other.
-func affected(projects []project.Project, tree fs.FS, changed []string) []change.Project {
-	return project.Affected(projects, changed, func(dir string) ([]string, bool) {
-		m, err := hclsource.Load(tree, dir)
-		if err != nil {
-			return nil, false // its plan will say what is wrong
-		}
-		return m.Dirs(), true
-	})
+	return project.Discover(infos)
 }
 
 // planAll plans the projects side by side, as many as there are slots.

@@ -2,10 +2,13 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -23,23 +26,29 @@ type view struct {
 
 func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
 	return store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (v view, err error) {
-		if v.pull, err = tx.Pull(ctx, key.Repo, key.Number); err != nil {
+		if v.pull, err = tx.Pull(ctx, key.Repo, key.Number); errors.Is(err, store.ErrNotFound) {
+			return v, fault.Wrap(err, "Tollgate has not seen this pull request yet.", "Its webhook may have been lost.", "Comment `/plan`.")
+		} else if err != nil {
 			return v, err
 		}
 		if v.runs, err = tx.RunsOf(ctx, key.Repo, key.Number, runsInView); err != nil {
 			return v, err
 		}
-		v.plans = map[string][]store.Plan{}
-		for _, r := range v.runs {
-			if v.plans[r.ID], err = tx.PlansOf(ctx, r.ID); err != nil {
-				return v, err
-			}
-		}
 		if v.executions, err = tx.ExecutionsOf(ctx, key.Repo, key.Number); err != nil {
 			return v, err
 		}
-		v.checks, err = tx.Checks(ctx, key.Repo, key.Number)
-		return v, err
+		if v.checks, err = tx.Checks(ctx, key.Repo, key.Number); err != nil {
+			return v, err
+		}
+		v.plans = map[string][]store.Plan{}
+		for i, r := range v.runs {
+			// Texts and findings are megabytes; only what may still be shown needs them.
+			whole := i == 0 || r.ID == v.reviewed().ID || v.unfinished(r)
+			if v.plans[r.ID], err = tx.PlansOf(ctx, r.ID, whole); err != nil {
+				return v, err
+			}
+		}
+		return v, nil
 	})
 }
 
@@ -72,14 +81,29 @@ func servesApply(r store.Run) bool {
 	return r.Reason == reasonMerged || r.Reason == reasonMoved
 }
 
-// shown is the plan of a project that people looked at.
+// ofMerge reports whether the run is of the commit that the pull request became.
+func ofMerge(r store.Run) bool {
+	return r.Reason == reasonMerged || r.Reason == reasonMergedAgain
+}
+
+// shown is the finished plan of a project that people could look at.
 func (v view) shown(project string) (store.Plan, bool) {
 	for _, p := range v.plans[v.reviewed().ID] {
-		if p.Project.Name == project && p.State == change.RunPassed {
+		if p.Project.Name == project && (p.State == change.RunPassed || p.State == change.RunFailed) {
 			return p, true
 		}
 	}
 	return store.Plan{}, false
+}
+
+// unfinished reports whether GitHub was last told that a check of the run goes on.
+func (v view) unfinished(r store.Run) bool {
+	for id, c := range v.checks {
+		if strings.HasPrefix(id, r.ID+"/") && !strings.Contains(c.Sent, completed) {
+			return true
+		}
+	}
+	return false
 }
 
 // runOf is the newest finished run of exactly this tree, unless Terraform refused one of its

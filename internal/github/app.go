@@ -57,6 +57,9 @@ type App struct {
 	clients map[scope]*client
 }
 
+// ID is the App's id, which tells its own checks and comments from those of others.
+func (a *App) ID() int64 { return a.id }
+
 // scope is what a token is good for. A token is always narrowed to one repository if there is one:
 // so an event that names the installation of one owner and the repository of another gets nothing.
 type scope struct {

@@ -38,6 +38,8 @@ const (
 type Task struct {
 	Name string          `json:"name"`
 	Body json.RawMessage `json:"body"`
+	// Attempt counts from 1 when the task is done.
+	Attempt int `json:"-"`
 }
 
 // Kind names all our tasks for River; Name tells them apart.
@@ -142,6 +144,7 @@ type worker struct {
 }
 
 func (w *worker) Work(ctx context.Context, job *river.Job[Task]) error {
+	job.Args.Attempt = job.Attempt
 	return w.handle(ctx, job.Args)
 }
 

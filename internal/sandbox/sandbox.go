@@ -9,14 +9,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
-	"testing/fstest"
 
 	"golang.org/x/sync/errgroup"
 
@@ -47,19 +44,25 @@ apply:
   approvals: 1
 `
 
-// Config says what the sandbox is made of. Dir, Bot, Terraform and Python are required.
+const readme = `# Payments
+
+The payment infrastructure of ACME. Changes go through pull requests: Tollgate plans, judges and applies them.
+`
+
+// Config says what the sandbox is made of. Dir, Bot and Terraform are required.
 type Config struct {
-	Dir       string   // everything is kept below it; must be empty or absent
-	Bot       string   // the program under demonstration
-	Terraform string   // path of the program
-	Python    string   // an interpreter that can import moto
-	Mirrors   []string // provider mirrors; empty: the server looks for itself
-	Environ   []string // the environment that processes start from
-	Listen    string   // address of the stand-in's pages; any free port by default
-	Args      []string // further flags for the server
-	Files     fs.FS    // the repository; by default the payment infrastructure under infrastructure/
-	Logger    *slog.Logger
-	Observe   func(ghsim.Exchange)
+	Dir             string   // everything is kept below it; must be empty or absent
+	Bot             string   // the program under demonstration
+	Terraform       string   // path of the program
+	Python          string   // an interpreter that can import moto; empty: there is no emulator
+	Mirrors         []string // provider mirrors; empty: the server looks for itself
+	Environ         []string // the environment that processes start from
+	Listen          string   // address of the stand-in's pages; any free port by default
+	Args            []string // further flags for the server
+	Files           fs.FS    // the repository; by default the payment infrastructure under infrastructure/
+	Logger          *slog.Logger
+	Observe         func(ghsim.Exchange)
+	ObserveDelivery func(ghsim.Delivery)
 }
 
 // World is a running sandbox. Close ends everything that it started.
@@ -87,12 +90,17 @@ func Start(ctx context.Context, cfg Config) (w *World, err error) {
 		"TERRAFORM_STATE_BUCKET=payments-terraform-state", "TERRAFORM_STATE_BUCKET_REGION=us-east-1",
 		"AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=emulator")
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { w.Emulator, err = w.emulator(gctx, environ); return err })
+	if cfg.Python != "" {
+		g.Go(func() (err error) { w.Emulator, err = w.emulator(gctx, environ); return err })
+	}
 	g.Go(func() error { return w.company() })
 	if err := g.Wait(); err != nil {
 		return w, err
 	}
-	w.Bot.Environ = append(environ, "AWS_ENDPOINT_URL="+w.Emulator.URL)
+	w.Bot.Environ = environ
+	if w.Emulator != nil {
+		w.Bot.Environ = append(environ, "AWS_ENDPOINT_URL="+w.Emulator.URL)
+	}
 	return w, w.Bot.Start(ctx)
 }
 
@@ -124,7 +132,7 @@ func (w *World) emulator(ctx context.Context, environ []string) (*Emulator, erro
 // company makes the stand-in, the people, the App and the repository, and prepares the server.
 func (w *World) company() error {
 	var err error
-	w.GitHub, err = ghsim.New(ghsim.Config{Dir: filepath.Join(w.cfg.Dir, "github"), Listen: w.cfg.Listen, Logger: w.cfg.Logger, Observe: w.cfg.Observe})
+	w.GitHub, err = ghsim.New(ghsim.Config{Dir: filepath.Join(w.cfg.Dir, "github"), Listen: w.cfg.Listen, Logger: w.cfg.Logger, Observe: w.cfg.Observe, ObserveDelivery: w.cfg.ObserveDelivery})
 	if err != nil {
 		return err
 	}
@@ -135,7 +143,7 @@ func (w *World) company() error {
 	}
 	files := w.cfg.Files
 	if files == nil {
-		if files, err = repository(); err != nil {
+		if files, err = repository(filepath.Join(w.cfg.Dir, "repository")); err != nil {
 			return err
 		}
 	}
@@ -148,19 +156,14 @@ func (w *World) company() error {
 	return w.server()
 }
 
-// repository is the payment infrastructure as a repository of its own.
-func repository() (fs.FS, error) {
-	out := fstest.MapFS{".tollgate.yaml": {Data: []byte(config)},
-		"README.md": {Data: []byte("# Payments\n\nThe payment infrastructure of ACME. Changes go through pull requests; Tollgate plans, judges and applies them.\n")}}
-	err := fs.WalkDir(infrastructure.Files, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := infrastructure.Files.ReadFile(p)
-		out[path.Join(Dir, p)] = &fstest.MapFile{Data: b}
-		return err
-	})
-	return out, err
+// repository lays out the payment infrastructure as a repository of its own.
+func repository(dir string) (fs.FS, error) {
+	if err := os.CopyFS(filepath.Join(dir, Dir), infrastructure.Files); err != nil {
+		return nil, err
+	}
+	return os.DirFS(dir), errors.Join(
+		os.WriteFile(filepath.Join(dir, ".tollgate.yaml"), []byte(config), 0o600),
+		os.WriteFile(filepath.Join(dir, "README.md"), []byte(readme), 0o600))
 }
 
 // server registers the App and prepares the process that runs it.
@@ -226,5 +229,3 @@ func (w *World) Edit(rev, file, before, after string) (string, error) {
 	}
 	return strings.Replace(text, before, after, 1), nil
 }
-
-var _ io.Closer = (*World)(nil)

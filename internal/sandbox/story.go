@@ -230,19 +230,36 @@ func (t *Teller) crash(ctx context.Context) error {
 	if err := t.Bot.Kill(); err != nil {
 		return err
 	}
-	at := t.Emulator
-	killed, err := at.Calls()
-	if err != nil {
+	if err := t.goesOn(ctx); err != nil {
 		return err
 	}
-	time.Sleep(2 * time.Second) // the apply goes on without a server
-	alone, err := at.Calls()
-	if err != nil {
-		return err
-	}
-	t.evidence("%d more changes while no server was running", len(alone)-len(killed))
 	t.step("the server is started again and takes the apply over")
 	return t.Bot.Start(ctx)
+}
+
+// goesOn shows that the apply does not need the server.
+func (t *Teller) goesOn(ctx context.Context) error {
+	killed, err := t.Emulator.Calls()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepPatience)
+	defer cancel()
+	for {
+		alone, err := t.Emulator.Calls()
+		if err != nil {
+			return err
+		}
+		if n := len(alone) - len(killed); n > 0 {
+			t.evidence("%d more changes while no server was running", n)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("the apply stopped with the server")
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // once shows, from outside the product, that things were made once and reported once.

@@ -15,11 +15,11 @@ type Pull struct {
 	change.Pull
 	Reviews       []change.Review
 	Authors       []change.Commit // of all commits, as last read
-	PushedAt      time.Time    // when the newest head commit was first seen
-	AllowedSHA    string       // head commit of a fork that a maintainer let be planned
-	Note          *fault.Error // concerns the pull request as a whole
-	CommentID     int64        // the summary comment, or 0
-	CommentDigest string       // of the summary comment as last sent
+	PushedAt      time.Time       // when the newest head commit was first seen
+	AllowedSHA    string          // head commit of a fork that a maintainer let be planned
+	Note          *fault.Error    // concerns the pull request as a whole
+	CommentID     int64           // the summary comment, or 0
+	CommentDigest string          // of the summary comment as last sent
 }
 
 // AddDelivery records a webhook and reports whether it is new. A delivery id or a meaning that is
@@ -110,6 +110,14 @@ func (tx *Tx) Checks(ctx context.Context, repoID int64, number int) (map[string]
 		out[c.ExternalID] = c
 	}
 	return out, rows.Err()
+}
+
+// Check returns one check by its external id, or ErrNotFound.
+func (tx *Tx) Check(ctx context.Context, externalID string) (Check, error) {
+	var c Check
+	err := tx.SQL.QueryRowContext(ctx, `select external_id, repo_id, number, head_sha, name, github_id, sent from checks where external_id = ?`, externalID).
+		Scan(&c.ExternalID, &c.RepoID, &c.Number, &c.HeadSHA, &c.Name, &c.GitHubID, &c.Sent)
+	return c, notFound(err)
 }
 
 // PutCheck writes what GitHub was told of a check.

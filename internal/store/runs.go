@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/change"
@@ -25,12 +26,13 @@ type Run struct {
 	PolicyDigest string
 	Config       string // the settings from the base branch, as JSON
 	Owner        string // the server process that works on it
+	Presses      int    // buttons that were refused
 	CreatedAt    time.Time
 	StartedAt    time.Time
 	FinishedAt   time.Time
 }
 
-const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, state, reason, fault, policy_digest, config, owner, created_at, started_at, finished_at`
+const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, state, reason, fault, policy_digest, config, owner, presses, created_at, started_at, finished_at`
 
 type scanner interface{ Scan(...any) error }
 
@@ -39,7 +41,7 @@ func scanRun(row scanner) (Run, error) {
 	var flt string
 	var created, started, finished int64
 	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.State, &r.Reason,
-		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &created, &started, &finished)
+		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &r.Presses, &created, &started, &finished)
 	if err != nil {
 		return Run{}, notFound(err)
 	}
@@ -106,6 +108,12 @@ func (tx *Tx) SetRunInputs(ctx context.Context, r Run) error {
 // OwnRun makes a server process the owner of the run.
 func (tx *Tx) OwnRun(ctx context.Context, id, owner string) error {
 	return one(ctx, tx, `update runs set owner = ? where id = ?`, owner, id)
+}
+
+// CountPress counts a button that was refused on the newest run.
+func (tx *Tx) CountPress(ctx context.Context, repoID int64, number int) error {
+	_, err := exec(ctx, tx, `update runs set presses = presses + 1 where seq = (select max(seq) from runs where repo_id = ? and number = ?)`, repoID, number)
+	return err
 }
 
 // Run returns one run, or ErrNotFound.
@@ -184,9 +192,13 @@ func (tx *Tx) Plan(ctx context.Context, id string) (Plan, error) {
 	return scanPlan(tx.SQL.QueryRowContext(ctx, `select `+planColumns+` from plans where id = ?`, id))
 }
 
-// PlansOf returns the plans of a run by project name.
-func (tx *Tx) PlansOf(ctx context.Context, runID string) ([]Plan, error) {
-	rows, err := tx.SQL.QueryContext(ctx, `select `+planColumns+` from plans where run_id = ? order by name`, runID)
+// PlansOf returns the plans of a run by project name, whole or without their texts and findings.
+func (tx *Tx) PlansOf(ctx context.Context, runID string, whole bool) ([]Plan, error) {
+	columns := planColumns
+	if !whole {
+		columns = strings.NewReplacer("excerpt, text,", "'', '',", "findings,", "'',").Replace(columns)
+	}
+	rows, err := tx.SQL.QueryContext(ctx, `select `+columns+` from plans where run_id = ? order by name`, runID)
 	if err != nil {
 		return nil, fmt.Errorf("read plans: %w", err)
 	}

@@ -243,7 +243,11 @@ func pinState(dir *os.Root, m Module) error {
 // scratch makes a directory with HOME and TMPDIR for one process. They are not shared, because
 // what one pull request leaves in them would speak to the next.
 func (t *Terraform) scratch(kind string) (string, error) {
-	dir, err := os.MkdirTemp(filepath.Join(t.cfg.Dir, kind), "")
+	parent, pattern := filepath.Join(t.cfg.Dir, kind), ""
+	if len(parent)+len("/1234567890/tmp") > maxTemp {
+		parent, pattern = os.TempDir(), "tollgate-" // the providers' sockets need a short path
+	}
+	dir, err := os.MkdirTemp(parent, pattern)
 	if err != nil {
 		return "", fmt.Errorf("create terraform's home: %w", err)
 	}
@@ -261,9 +265,9 @@ func makeHome(dir string) error {
 	home, temp := filepath.Join(dir, "home"), filepath.Join(dir, "tmp")
 	if len(temp) > maxTemp {
 		return fault.Wrap(fmt.Errorf("%s has %d bytes, at most %d work", temp, len(temp), maxTemp),
-			"The server's data directory has too long a path for Terraform.",
-			"Providers talk to Terraform through Unix sockets in it, and the system limits the length of their paths.",
-			"Choose a shorter `--data-dir`.")
+			"The server's directories have too long paths for Terraform.",
+			"Providers talk to Terraform through Unix sockets in them, and the system limits the length of their paths.",
+			"Choose a shorter `--data-dir` or a shorter TMPDIR.")
 	}
 	for _, d := range []string{home, temp} {
 		if err := os.MkdirAll(d, 0o700); err != nil {

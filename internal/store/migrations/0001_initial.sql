@@ -39,6 +39,7 @@ create table runs (
   policy_digest text not null default '',
   config        text not null default '{}',
   owner         text not null default '', -- the server process that works on it
+  presses       integer not null default 0, -- buttons that were refused
   created_at    integer not null,
   started_at    integer not null default 0,
   finished_at   integer not null default 0
