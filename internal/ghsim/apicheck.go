@@ -43,7 +43,7 @@ func (s *Server) createCheckRun(c *call) *reply {
 		return fail(http.StatusForbidden, "You must authenticate via a GitHub App.")
 	}
 	var in runInput
-	if fault := c.decode(&in); fault != nil {
+	if fault := firstFault(noNulls(c.body), c.decode(&in)); fault != nil {
 		return fault
 	}
 	x, fault := s.createRun(c.repo, c.actor.app, in)
@@ -60,7 +60,7 @@ func (s *Server) patchCheckRun(c *call, x *run) *reply {
 		return fail(http.StatusForbidden, "Invalid app_id `"+x.suite.app.slug+"` - check run can only be modified by the GitHub App that created it.")
 	}
 	var in runInput
-	if fault := c.decode(&in); fault != nil {
+	if fault := firstFault(noNulls(c.body), c.decode(&in)); fault != nil {
 		return fault
 	}
 	if fault := s.updateRun(x, in); fault != nil {

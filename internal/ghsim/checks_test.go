@@ -1,6 +1,7 @@
 package ghsim_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -124,12 +125,22 @@ func TestLimitsOfACheckRun(t *testing.T) {
 		"long identifier": {func(o *github.CreateCheckRunOptions) {
 			o.Actions = []*github.CheckRunAction{button("l", "d", long("i", 21))}
 		}, "Only 20 characters"},
-		"completed, no verdict":  {func(o *github.CreateCheckRunOptions) { o.Status = github.String("completed") }, `"conclusion" wasn't supplied`},
-		"a verdict completes":    {func(o *github.CreateCheckRunOptions) { o.Conclusion = github.String("neutral") }, ""},
-		"stale is GitHub's own":  {func(o *github.CreateCheckRunOptions) { o.Conclusion = github.String("stale") }, "is not a member of"},
-		"unknown status":         {func(o *github.CreateCheckRunOptions) { o.Status = github.String("done") }, "is not a member of"},
-		"unknown commit":         {func(o *github.CreateCheckRunOptions) { o.HeadSHA = long("0", 40) }, "No commit found for SHA"},
-		"a branch for a commit":  {func(o *github.CreateCheckRunOptions) { o.HeadSHA = "change" }, "No commit found for SHA"},
+		"completed, no verdict": {func(o *github.CreateCheckRunOptions) { o.Status = github.String("completed") }, `"conclusion" wasn't supplied`},
+		"a verdict completes":   {func(o *github.CreateCheckRunOptions) { o.Conclusion = github.String("neutral") }, ""},
+		"stale is GitHub's own": {func(o *github.CreateCheckRunOptions) { o.Conclusion = github.String("stale") }, "is not a member of"},
+		"unknown status":        {func(o *github.CreateCheckRunOptions) { o.Status = github.String("done") }, "is not a member of"},
+		"unknown commit":        {func(o *github.CreateCheckRunOptions) { o.HeadSHA = long("0", 40) }, "No commit found for SHA"},
+		"a branch for a commit": {func(o *github.CreateCheckRunOptions) { o.HeadSHA = "change" }, "No commit found for SHA"},
+		"a column of two lines": {func(o *github.CreateCheckRunOptions) {
+			o.Output = notes(1)
+			o.Output.Annotations[0].EndLine = github.Int(2)
+			columns(o)
+		}, "CheckRun"},
+		"a column of one line": {func(o *github.CreateCheckRunOptions) { o.Output = notes(1); columns(o) }, ""},
+		"line 0": {func(o *github.CreateCheckRunOptions) {
+			o.Output = notes(1)
+			o.Output.Annotations[0].StartLine = github.Int(0)
+		}, "annotations"},
 		"a page of another kind": {func(o *github.CreateCheckRunOptions) { o.DetailsURL = github.String("ftp://x") }, "http or https"},
 	}
 	for name, c := range cases {
@@ -139,6 +150,45 @@ func TestLimitsOfACheckRun(t *testing.T) {
 			ok(t, err)
 		} else {
 			refused(t, err, c.want)
+		}
+	}
+}
+
+func columns(o *github.CreateCheckRunOptions) {
+	for _, a := range o.Output.Annotations {
+		a.StartColumn, a.EndColumn = github.Int(1), github.Int(2)
+	}
+}
+
+func TestNullIsNotAbsent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	sha := b.openPull(t, "change").Info().HeadSHA
+	for text, want := range map[string]int{`{"name": "x", "head_sha": "` + sha + `"}`: 201, `{"name": "x", "head_sha": "` + sha + `", "conclusion": null}`: 422} {
+		req, err := b.client.NewRequest("POST", "repos/acme/payments/check-runs", json.RawMessage(text))
+		ok(t, err)
+		if resp, err := b.client.Do(b.ctx, req, nil); resp.StatusCode != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestCompletedStaysCompleted(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	sha := b.openPull(t, "change").Info().HeadSHA
+	run, err := b.createRun(t, github.CreateCheckRunOptions{Name: "tollgate", HeadSHA: sha, Conclusion: github.String("failure")})
+	ok(t, err)
+	for _, o := range []github.UpdateCheckRunOptions{{Status: github.String("in_progress")}, {Conclusion: github.String("success")}} {
+		o.Name = "tollgate"
+		run, _, err = b.client.Checks.UpdateCheckRun(b.ctx, "acme", "payments", run.GetID(), o)
+		ok(t, err)
+		want := "failure"
+		if o.Conclusion != nil {
+			want = "success"
+		}
+		if run.GetStatus() != "completed" || run.GetConclusion() != want {
+			t.Errorf("%s, %s; want %s", run.GetStatus(), run.GetConclusion(), want)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package ghsim
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -64,6 +66,20 @@ func firstFault(faults ...*reply) *reply {
 	for _, f := range faults {
 		if f != nil {
 			return f
+		}
+	}
+	return nil
+}
+
+// noNulls refuses a member that is null: it is not the same as one that is left out.
+func noNulls(body []byte) *reply {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return nil // decode says what is wrong
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if string(members[name]) == "null" {
+			return badRequest("For 'properties/%s', nil is not a string.", name)
 		}
 	}
 	return nil
@@ -149,16 +165,12 @@ func (a annotationInput) check() *reply {
 			return missing(need.key)
 		}
 	}
-	custom := func(field, why string) *reply { return invalid("CheckAnnotation", field, "custom", why) }
+	columns := a.StartColumn != nil || a.EndColumn != nil
 	switch {
-	case *a.Path == "" || strings.HasPrefix(*a.Path, "/"):
-		return custom("path", "path must be relative to the repository's root")
-	case *a.StartLine < 1 || *a.EndLine < *a.StartLine:
-		return custom("end_line", "end_line must not be before start_line")
-	case (a.StartColumn != nil || a.EndColumn != nil) && *a.StartLine != *a.EndLine:
-		return custom("start_column", "columns are only allowed on annotations of one line")
-	case *a.Message == "":
-		return custom("message", "message can't be blank")
+	case *a.Path == "", strings.HasPrefix(*a.Path, "/"), *a.Message == "",
+		*a.StartLine < 1, *a.EndLine < *a.StartLine,
+		columns && *a.StartLine != *a.EndLine, columns && (a.StartColumn == nil || a.EndColumn == nil):
+		return invalid("CheckRun", "annotations", "invalid", "") // GitHub doesn't say which, or why
 	}
 	return firstFault(
 		oneOf("annotation_level", a.Level, "notice", "warning", "failure"),
@@ -242,8 +254,10 @@ func (s *Server) apply(x *run, in runInput) {
 	set(&x.details, in.DetailsURL)
 	set(&x.externalID, in.ExternalID)
 	set(&x.started, in.StartedAt)
-	if in.Status != nil && *in.Status != "completed" {
-		x.status, x.conclusion, x.completed = *in.Status, "", time.Time{}
+	// What has been completed stays so, whatever the status says: GitHub takes the request and
+	// ignores that part of it. Running again takes a new check run.
+	if in.Status != nil && *in.Status != "completed" && x.status != "completed" {
+		x.status = *in.Status
 	}
 	if in.Conclusion != nil {
 		x.status, x.conclusion, x.completed = "completed", *in.Conclusion, s.now()

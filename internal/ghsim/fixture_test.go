@@ -61,7 +61,7 @@ type received struct {
 	payload       map[string]any
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	r := &receiver{}
 	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
@@ -94,7 +94,7 @@ func (r *receiver) names() []string {
 }
 
 // last is the newest arrival of an event and action.
-func (r *receiver) last(t *testing.T, event, action string) received {
+func (r *receiver) last(t testing.TB, event, action string) received {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,12 +123,12 @@ var events = []string{
 	"deployment", "deployment_status", "repository",
 }
 
-func setup(t *testing.T) *bundle {
+func setup(t testing.TB) *bundle {
 	t.Helper()
 	return setupWith(t, ghsim.Config{})
 }
 
-func setupWith(t *testing.T, cfg ghsim.Config) *bundle {
+func setupWith(t testing.TB, cfg ghsim.Config) *bundle {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
@@ -175,7 +175,7 @@ func setupWith(t *testing.T, cfg ghsim.Config) *bundle {
 }
 
 // transport authenticates as the App.
-func (b *bundle) transport(t *testing.T) *ghinstallation.AppsTransport {
+func (b *bundle) transport(t testing.TB) *ghinstallation.AppsTransport {
 	t.Helper()
 	atr, err := ghinstallation.NewAppsTransport(http.DefaultTransport, b.app.ID, b.app.PrivateKey)
 	ok(t, err)
@@ -183,16 +183,16 @@ func (b *bundle) transport(t *testing.T) *ghinstallation.AppsTransport {
 	return atr
 }
 
-func (b *bundle) enterprise(t *testing.T, rt http.RoundTripper) *github.Client {
+func (b *bundle) enterprise(t testing.TB, rt http.RoundTripper) *github.Client {
 	t.Helper()
 	c, err := github.NewClient(&http.Client{Transport: rt}).WithEnterpriseURLs(b.srv.URL(), b.srv.URL())
 	ok(t, err)
 	return c
 }
 
-func (b *bundle) appClient(t *testing.T) *github.Client { return b.enterprise(t, b.transport(t)) }
+func (b *bundle) appClient(t testing.TB) *github.Client { return b.enterprise(t, b.transport(t)) }
 
-func (b *bundle) installationClient(t *testing.T, o *github.InstallationTokenOptions) *github.Client {
+func (b *bundle) installationClient(t testing.TB, o *github.InstallationTokenOptions) *github.Client {
 	t.Helper()
 	itr := ghinstallation.NewFromAppsTransport(b.transport(t), b.inst)
 	itr.InstallationTokenOptions = o
@@ -200,7 +200,7 @@ func (b *bundle) installationClient(t *testing.T, o *github.InstallationTokenOpt
 }
 
 // do sends any request and decodes the answer into into, if that is not nil.
-func (b *bundle) do(t *testing.T, c *github.Client, method, path string, body, into any) *github.Response {
+func (b *bundle) do(t testing.TB, c *github.Client, method, path string, body, into any) *github.Response {
 	t.Helper()
 	req, err := c.NewRequest(method, path, body)
 	ok(t, err)
@@ -212,13 +212,13 @@ func (b *bundle) do(t *testing.T, c *github.Client, method, path string, body, i
 }
 
 // settle waits until every webhook has been answered.
-func (b *bundle) settle(t *testing.T) {
+func (b *bundle) settle(t testing.TB) {
 	t.Helper()
 	ok(t, b.srv.WaitDelivered(b.ctx, b.app.ID))
 }
 
 // openPull pushes one change to a new branch and opens a pull request for it.
-func (b *bundle) openPull(t *testing.T, branch string) *ghsim.Pull {
+func (b *bundle) openPull(t testing.TB, branch string) *ghsim.Pull {
 	t.Helper()
 	b.push(t, branch, "infrastructure/main.tf", "resource \"a\" \"b\" {\n  x = 2 # "+branch+"\n}\n")
 	p, err := b.repo.OpenPull(ghsim.OpenPull{By: "ada", Head: branch, Title: "Change x", Body: "Because."})
@@ -226,14 +226,14 @@ func (b *bundle) openPull(t *testing.T, branch string) *ghsim.Pull {
 	return p
 }
 
-func (b *bundle) push(t *testing.T, branch, path, content string) string {
+func (b *bundle) push(t testing.TB, branch, path, content string) string {
 	t.Helper()
 	sha, err := b.repo.Push(ghsim.Push{Branch: branch, By: "ada", Message: "Edit " + path, Files: map[string]string{path: content}})
 	ok(t, err)
 	return sha
 }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +241,7 @@ func ok(t *testing.T, err error) {
 }
 
 // refused wants an error with a text in it.
-func refused(t *testing.T, err error, text string) {
+func refused(t testing.TB, err error, text string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), text) {
 		t.Fatalf("got error %v, want one with %q", err, text)
@@ -249,7 +249,7 @@ func refused(t *testing.T, err error, text string) {
 }
 
 // git runs the real git as a stranger to the server would.
-func git(t *testing.T, dir string, args ...string) string {
+func git(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
