@@ -48,9 +48,9 @@ problem(r) := tfplan.undetermined("retention", r, attribute, "The retention is k
 } else := tfplan.finding("retention", r, attribute, msg) if {
 	days(r) > 0
 	days(r) < parameters.minimum_days
-	msg := sprintf("Events are deleted after %v days, but %v are required: evidence would be gone when it is asked for.", [days(r), parameters.minimum_days])
+	msg := sprintf("Events are deleted after %v days, but %v are required: evidence would be gone when it is asked for.", [tfplan.shown(r, attribute), parameters.minimum_days])
 } else := tfplan.finding("retention", r, attribute, msg) if {
 	parameters.maximum_days > 0
 	days(r) > parameters.maximum_days
-	msg := sprintf("Events are kept for %v days, but at most %v are allowed.", [days(r), parameters.maximum_days])
+	msg := sprintf("Events are kept for %v days, but at most %v are allowed.", [tfplan.shown(r, attribute), parameters.maximum_days])
 }

@@ -107,7 +107,7 @@ public(o) if {
 	count(references.meant(o.resource, o.path, workloads)) > 0
 }
 
-shown(o) := tfplan.value(o.resource, o.path) if o.setting.public != "any"
+shown(o) := tfplan.shown(o.resource, o.path) if o.setting.public != "any"
 
 shown(o) := "set" if o.setting.public == "any"
 
@@ -125,6 +125,8 @@ judged contains tfplan.subject("notebook-internet", r) if some r in tfplan.of_ty
 # related_resources:
 # - ref: https://docs.aws.amazon.com/securityhub/latest/userguide/sagemaker-controls.html#sagemaker-1
 #   description: AWS Security Hub, SageMaker.1
+# - ref: https://www.pcisecuritystandards.org/document_library/
+#   description: PCI DSS 4.0.1, requirements 1.3.2 and 1.4.4
 deny contains f if {
 	some r in tfplan.of_type("aws_sagemaker_notebook_instance")
 	tfplan.value(r, ["direct_internet_access"]) != "Disabled"

@@ -49,13 +49,13 @@ problem(r) := object.union(tfplan.finding("tags", r, ["tags"], msg), {"attribute
 	count(missing) > 0
 	msg := sprintf("The tags %s are missing: it is unknown whose resource this is.", [concat(", ", missing)])
 } else := object.union(tfplan.finding("tags", r, ["tags"], msg), {"attribute": attribute(r)}) if {
-	wrong := [sprintf("%s (%v)", [key, have(r)[key]]) |
+	wrong := [sprintf("%s, which may be %s", [key, concat(" or ", allowed)]) |
 		some key, allowed in parameters.allowed_values
 		is_string(have(r)[key])
 		not have(r)[key] in allowed
 	]
 	count(wrong) > 0
-	msg := sprintf("The tags %s have a value that is not allowed.", [concat(", ", wrong)])
+	msg := sprintf("A value is not allowed: %s.", [concat("; ", wrong)])
 } else := object.union(tfplan.undetermined("tags", r, ["tags"], msg), {"attribute": attribute(r)}) if {
 	unclear := [key | some key in parameters.required; not settled(r, key)]
 	count(unclear) > 0

@@ -94,9 +94,9 @@ classic_problem(p) := tfplan.finding("classic-policy", p.resource, p.path, msg) 
 	count(old) > 0
 	msg := sprintf("The policy accepts %s, which can be broken.", [concat(" and ", old)])
 } else := object.union(tfplan.finding("classic-policy", p.resource, p.path, ""), problem) if {
-	some a in p.attributes
+	some i, a in p.attributes
 	a.name == "Reference-Security-Policy"
-	problem := name_problem(a.value)
+	problem := name_problem(a.value, tfplan.shown(p.resource, array.concat(p.path, [i, "value"])))
 } else := tfplan.undetermined("classic-policy", p.resource, p.path, msg) if {
 	not states_versions(p)
 	msg := "The policy names neither a security policy nor TLS 1.2, so the oldest version that it accepts is not known."

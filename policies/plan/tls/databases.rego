@@ -44,7 +44,7 @@ parameter_problem(d) := object.union(tfplan.finding("database", d.resource, ["pa
 	p.name == d.demand.name
 	is_string(p.value)
 	not regex.match(d.demand.secure, p.value)
-	msg := sprintf("%s is %s, so the database accepts plain or outdated connections.", [p.name, p.value])
+	msg := sprintf("%s is %s, so the database accepts plain or outdated connections.", [p.name, tfplan.shown(d.resource, ["parameter", i, "value"])])
 } else := object.union(tfplan.undetermined("database", d.resource, ["parameter", i, "value"], msg), wanted(d)) if {
 	some i, p in d.resource.change.after.parameter
 	p.name == d.demand.name

@@ -49,7 +49,7 @@ deny contains f if {
 listener_problem(r, path) := object.union(tfplan.finding("listener-policy", r, path, ""), problem) if {
 	name := tfplan.value(r, path)
 	is_string(name)
-	problem := name_problem(name)
+	problem := name_problem(name, tfplan.shown(r, path))
 } else := tfplan.finding("listener-policy", r, path, msg) if {
 	tfplan.value(r, path) == null
 	references.left_out(r, path)
@@ -111,11 +111,15 @@ deny contains f if {
 action_problem(a) := tfplan.finding("plain-http", a.resource, array.concat(a.path, ["type"]), msg) if {
 	a.action.type != "redirect"
 	msg := sprintf("The listener answers plain HTTP with the action %s, so traffic is not encrypted.", [a.action.type])
-} else := tfplan.finding("plain-http", a.resource, array.concat(a.path, ["redirect", 0, "protocol"]), msg) if {
-	some redirect in a.action.redirect
-	is_string(redirect.protocol)
-	redirect.protocol != "HTTPS"
-	msg := sprintf("The listener redirects to %s, which need not be HTTPS, so traffic stays unencrypted.", [redirect.protocol])
+} else := tfplan.finding("plain-http", a.resource, path, msg) if {
+	path := array.concat(a.path, ["redirect", 0, "protocol"])
+	protocol := tfplan.value(a.resource, path)
+	is_string(protocol)
+	protocol != "HTTPS"
+	msg := sprintf(
+		"The listener redirects to the protocol %s, which need not be HTTPS, so traffic stays unencrypted.",
+		[tfplan.shown(a.resource, path)],
+	)
 } else := tfplan.undetermined("plain-http", a.resource, a.path, msg) if {
 	not redirects_safely(a.action)
 	msg := "Where the listener redirects plain HTTP to is known only after the apply."

@@ -20,13 +20,13 @@ outdated(name) if {
 	regex.match(pattern, name)
 }
 
-# What is wrong with a policy of this name; undefined if nothing is.
-name_problem(name) := {"verdict": "fail", "msg": msg} if {
+# What is wrong with a policy of this name; undefined if nothing is. It is shown as it may be shown.
+name_problem(name, shown) := {"verdict": "fail", "msg": msg} if {
 	outdated(name)
-	msg := sprintf("The security policy %s accepts TLS versions older than 1.2, which can be broken.", [name])
+	msg := sprintf("The security policy %s accepts TLS versions older than 1.2, which can be broken.", [shown])
 } else := {"verdict": "undetermined", "msg": msg} if {
 	not modern(name)
-	msg := sprintf("The security policy %s is not known, so neither is the oldest TLS version that it accepts.", [name])
+	msg := sprintf("The security policy %s is not known, so neither is the oldest TLS version that it accepts.", [shown])
 }
 
 # The attributes of a table in parameters.yaml, as they occur in the plan.
@@ -94,7 +94,7 @@ warn contains f if {
 version_problem(o) := object.union(instead(o), object.union(tfplan.finding("version", o.resource, o.path, ""), problem)) if {
 	name := tfplan.value(o.resource, o.path)
 	is_string(name)
-	problem := name_problem(name)
+	problem := name_problem(name, tfplan.shown(o.resource, o.path))
 } else := object.union(instead(o), tfplan.finding("version", o.resource, o.path, msg)) if {
 	tfplan.value(o.resource, o.path) == null
 	references.left_out(o.resource, o.path)
@@ -157,7 +157,7 @@ encryption_problem(o) := object.union(tfplan.finding("encryption", o.resource, o
 	value := tfplan.value(o.resource, o.path)
 	value != null
 	not value in o.setting.required
-	msg := sprintf("%s is %v, so data crosses the network unencrypted.", [tfplan.attribute(o.path), value])
+	msg := sprintf("%s is %v, so data crosses the network unencrypted.", [tfplan.attribute(o.path), tfplan.shown(o.resource, o.path)])
 } else := object.union(tfplan.finding("encryption", o.resource, o.path, msg), required(o)) if {
 	tfplan.value(o.resource, o.path) == null
 	absent(o)

@@ -41,6 +41,13 @@ touched(r) if r.change.importing
 value(r, path) := object.get(r.change.after, path, null)
 
 # METADATA
+# description: The value at a path as it may be shown. The plan holds sensitive values in clear.
+shown(r, path) := "sensitive" if {
+	some n in numbers.range(1, count(path))
+	object.get(r.change.after_sensitive, array.slice(path, 0, n), false) == true
+} else := value(r, path)
+
+# METADATA
 # description: >-
 #   Whether the value at the path, a part of it or a block around it is known only after the apply.
 unknown(r, path) if {

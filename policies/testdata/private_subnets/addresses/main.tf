@@ -332,3 +332,10 @@ resource "aws_lb" "front" {
   name    = "front"
   subnets = ["subnet-0a", "subnet-0b"]
 }
+
+# want: undetermined public-ip-on-launch aws_subnet.unknown map_public_ip_on_launch
+resource "aws_subnet" "unknown" {
+  vpc_id                  = "vpc-0a"
+  cidr_block              = "10.0.1.0/24"
+  map_public_ip_on_launch = local.unknown_bool
+}

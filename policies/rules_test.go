@@ -1,0 +1,212 @@
+package policies_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/policies"
+)
+
+// sources are the files of the built-in set by name.
+func sources(t *testing.T) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	err := fs.WalkDir(policies.Files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			all[name], err = fs.ReadFile(policies.Files, name)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The patterns of the embedding must not miss a file, which would switch its rules off.
+func TestEveryPolicyIsEmbedded(t *testing.T) {
+	t.Parallel()
+	embedded := sources(t)
+	for _, root := range []string{"plan", "apply"} {
+		err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			_, found := embedded[filepath.ToSlash(name)]
+			if isTest := strings.HasSuffix(name, "_test.rego"); found == isTest {
+				t.Errorf("%s: embedded is %t", name, found)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+var (
+	annotated = regexp.MustCompile(`(?m)^# METADATA\n((?:#.*\n)+)(deny|warn|violation) contains`)
+	ruleID    = regexp.MustCompile(`(?m)^#   id: (\S+)$`)
+)
+
+// The texts are what people see in a check, so none may be missing.
+func TestEveryRuleIsDescribed(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for name, text := range sources(t) {
+		for _, match := range annotated.FindAllSubmatch(text, -1) {
+			metadata := string(match[1])
+			id := ruleID.FindStringSubmatch(metadata)
+			if id == nil {
+				t.Errorf("%s: a rule has no custom.id:\n%s", name, metadata)
+				continue
+			}
+			key := path.Dir(name) + " " + id[1]
+			if other, twice := seen[key]; twice {
+				t.Errorf("%s: rule %s is annotated in %s, too", name, id[1], other)
+			}
+			seen[key] = name
+			wanted := []string{"# title: "}
+			if strings.HasPrefix(name, "plan/") {
+				wanted = append(wanted, "# description: ", "#   remediation: ", "# related_resources:", "PCI DSS", "https://docs.aws.amazon.com/")
+			}
+			for _, part := range wanted {
+				if !strings.Contains(metadata, part) {
+					t.Errorf("%s: rule %s has no %q", name, id[1], part)
+				}
+			}
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("no annotated rule found")
+	}
+}
+
+func TestEveryFindingSaysWhatWhyAndWhatInstead(t *testing.T) {
+	t.Parallel()
+	set := builtIn(t)
+	for _, f := range fixtures(t) {
+		for _, found := range f.judge(t, set) {
+			if found.Message == "" || found.Reference == "" || found.Address == "" {
+				t.Errorf("%s: incomplete finding %+v", f.dir, found)
+			}
+			if found.Verdict != change.Pass && (found.Remediation == "" || found.Attribute == "") {
+				t.Errorf("%s: no way to mend in %+v", f.dir, found)
+			}
+		}
+	}
+}
+
+// exempt are the verdicts that a rule has no fixture for, and why.
+var exempt = map[string]string{
+	"classic-listener undetermined":  "a listener's protocol is checked by the provider before the plan",
+	"notebook-internet undetermined": "the provider always plans direct_internet_access",
+}
+
+func TestEveryRuleHasFixtures(t *testing.T) {
+	t.Parallel()
+	got := map[string]bool{}
+	rules := map[string]bool{}
+	for _, f := range fixtures(t) {
+		for _, want := range f.want(t) {
+			words := strings.Fields(want)
+			verdict, _, _ := strings.Cut(words[0], "(")
+			got[words[1]+" "+verdict] = true
+		}
+	}
+	for name, text := range sources(t) {
+		for _, match := range ruleID.FindAllSubmatch(text, -1) {
+			if strings.HasPrefix(name, "plan/") {
+				rules[string(match[1])] = true
+			}
+		}
+	}
+	for rule := range rules {
+		for _, verdict := range []change.Verdict{change.Pass, change.Fail, change.Undetermined} {
+			key := fmt.Sprintf("%s %s", rule, verdict)
+			if _, none := exempt[key]; got[key] == none {
+				t.Errorf("%s: has a fixture is %t, is exempt is %t", key, got[key], none)
+			}
+		}
+	}
+}
+
+var clause = regexp.MustCompile(`(?m)^(?:deny|warn) contains [^\n]*if \{\n`)
+
+// Each rule is there for a reason: without it, something that must be found passes.
+func TestEveryRuleIsNeeded(t *testing.T) {
+	t.Parallel()
+	original := builtIn(t)
+	all := sources(t)
+
+	// Some rules wait for a parameter.
+	const parametersFile = "plan/private_subnets/parameters.yaml"
+	stricter := bytes.Replace(all[parametersFile], []byte("endpoints_are: warn"), []byte("endpoints_are: deny"), 1)
+	strict := loadWith(t, all, map[string][]byte{parametersFile: stricter})
+	for name, text := range all {
+		if !strings.HasPrefix(name, "plan/") {
+			continue
+		}
+		for _, at := range clause.FindAllIndex(text, -1) {
+			line := 1 + bytes.Count(text[:at[0]], []byte("\n"))
+			t.Run(fmt.Sprintf("%s:%d", name, line), func(t *testing.T) {
+				t.Parallel()
+				silent := slices.Concat(text[:at[1]], []byte("\tfalse\n"), text[at[1]:])
+				family := path.Base(path.Dir(name))
+				if missesSomething(t, family, original, loadWith(t, all, map[string][]byte{name: silent})) {
+					return
+				}
+				without := map[string][]byte{parametersFile: stricter, name: silent}
+				if !missesSomething(t, family, strict, loadWith(t, all, without)) {
+					t.Errorf("without the rule at %s:%d every fixture is judged the same", name, line)
+				}
+			})
+		}
+	}
+}
+
+func loadWith(t *testing.T, all, changes map[string][]byte) *gate.Set {
+	t.Helper()
+	changed := maps.Clone(all)
+	maps.Copy(changed, changes)
+	fsys := fstest.MapFS{}
+	for file, content := range changed {
+		fsys[file] = &fstest.MapFile{Data: content}
+	}
+	set, err := gate.Load("mutant", fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// missesSomething reports whether a fixture has a finding that the other set does not have.
+func missesSomething(t *testing.T, family string, original, other *gate.Set) bool {
+	t.Helper()
+	for _, f := range fixtures(t) {
+		if f.family != family {
+			continue
+		}
+		found := map[string]bool{}
+		for _, finding := range f.judge(t, other) {
+			found[line(finding)] = true
+		}
+		for _, finding := range f.judge(t, original) {
+			if finding.Verdict != change.Pass && !found[line(finding)] {
+				return true
+			}
+		}
+	}
+	return false
+}
