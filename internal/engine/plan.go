@@ -34,6 +34,7 @@ func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 	p.State, p.StartedAt = change.RunRunning, time.Now()
 	err := e.record(ctx, *p)
 	if err == nil {
+		e.reportSoon(keyOf(j.pull.Pull))
 		err = e.planAndJudge(ctx, j, p)
 	}
 	if ctx.Err() != nil {

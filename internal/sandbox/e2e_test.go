@@ -260,3 +260,15 @@ func newServer(t testing.TB, f http.HandlerFunc) (url string) {
 	t.Cleanup(srv.Close)
 	return srv.URL
 }
+
+// awaitLong waits longer than for a lock.
+func awaitLong(t testing.TB, w *sandbox.World, sha, name string) ghsim.CheckRun {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c, err := sandbox.Tell(w, testWriter{t}).Await(ctx, sha, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
