@@ -23,6 +23,8 @@ makers contains user.id if some user in hands
 # Then one approval more is asked for, because one of them may be the maker's own.
 unknown_maker if 0 in makers
 
+default required := 1
+
 required := input.config.approvals + 1 if {
 	unknown_maker
 	input.config.approvals > 0
@@ -169,7 +171,7 @@ all_commits if {
 #   id: actor
 deny contains {"rule": "actor", "msg": msg} if {
 	not actor_may_write
-	msg := sprintf("%s may not write to the repository.", [input.actor.login])
+	msg := sprintf("%s may not write to the repository.", [object.get(input, ["actor", "login"], "?")])
 }
 
 actor_may_write if input.actor_permission in writers
@@ -182,7 +184,7 @@ deny contains {"rule": "actor", "msg": "Applies are asked for by people, not by 
 #   id: trigger
 deny contains {"rule": "trigger", "msg": msg} if {
 	not switched_on
-	msg := sprintf("Applying by %s is switched off in .tollgate.yaml.", [input.trigger])
+	msg := sprintf("Applying by %s is switched off in .tollgate.yaml.", [object.get(input, "trigger", "?")])
 }
 
 switched_on if input.trigger in input.config.on

@@ -90,17 +90,20 @@ through_other_gateway(r, path) if {
 	count(references.meant(r, path, {"aws_vpn_gateway", "aws_vpc_endpoint"})) > 0
 }
 
-# A public route into a table that cannot be found may be in any table.
+# A route to the internet in a table that cannot be found may be in any table.
 stray_route if {
 	some entry in internet_routes
 	count(entry.tables) == 0
 	tfplan.unknown(entry.route, ["route_table_id"])
-	not private_gateway(entry)
+	not through_nothing_public(entry)
 }
 
-private_gateway(entry) if not tfplan.unknown(entry.route, entry.gateway)
+through_nothing_public(entry) if {
+	not tfplan.unknown(entry.route, entry.gateway)
+	not through_internet_gateway(entry.route, entry.gateway)
+}
 
-private_gateway(entry) if through_other_gateway(entry.route, entry.gateway)
+through_nothing_public(entry) if through_other_gateway(entry.route, entry.gateway)
 
 # --- Subnets ----------------------------------------------------------------
 
