@@ -3,8 +3,10 @@ package ghsim_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -103,6 +105,24 @@ func TestWaitGivesUp(t *testing.T) {
 		t.Error("Wait must end with its context")
 	}
 	ok(t, b.srv.Wait(ctx, func() bool { return true }))
+}
+
+func TestHTTPS(t *testing.T) {
+	t.Parallel()
+	certified := httptest.NewTLSServer(nil) // for its certificate, and a client that trusts it
+	defer certified.Close()
+	srv, err := ghsim.New(ghsim.Config{Dir: t.TempDir(), TLS: &tls.Config{Certificates: certified.TLS.Certificates}})
+	ok(t, err)
+	t.Cleanup(func() { ok(t, srv.Close()) })
+	resp, err := certified.Client().Get(srv.URL() + "/api/v3/rate_limit")
+	ok(t, err)
+	ok(t, resp.Body.Close())
+	if resp.StatusCode != http.StatusOK || resp.TLS == nil {
+		t.Errorf("%s, TLS %v", resp.Status, resp.TLS)
+	}
+	if _, err := http.Get(srv.URL()); err == nil {
+		t.Error("a client that doesn't know the certificate must not trust it")
+	}
 }
 
 func TestEveryRequestIsWrittenDown(t *testing.T) {

@@ -13,6 +13,7 @@ package ghsim
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"html/template"
@@ -34,6 +35,8 @@ type Config struct {
 	Dir string
 	// Listen is a TCP address; a free port of the loopback interface by default.
 	Listen string
+	// TLS makes it speak HTTPS with this configuration; plain HTTP if nil.
+	TLS    *tls.Config
 	Logger *slog.Logger
 	// Clock is the time that tokens, timestamps and rate limits go by; time.Now by default.
 	Clock func() time.Time
@@ -53,7 +56,8 @@ type Config struct {
 // Server is a running stand-in for GitHub.
 type Server struct {
 	cfg   Config
-	url   string
+	url   string // of the pages, without a trailing slash
+	host  string // its host and port
 	http  *http.Server
 	ctx   context.Context // of the webhook senders; ends with Close
 	stop  context.CancelFunc
@@ -83,7 +87,11 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s := &Server{cfg: cfg, url: "http://" + ln.Addr().String(), changed: make(chan struct{}), world: newWorld()}
+	s := &Server{cfg: cfg, host: ln.Addr().String(), changed: make(chan struct{}), world: newWorld()}
+	s.url = "http://" + s.host
+	if cfg.TLS != nil {
+		s.url, ln = "https://"+s.host, tls.NewListener(ln, cfg.TLS)
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.witness.open(filepath.Join(cfg.Dir, "requests.jsonl")); err != nil {
 		return nil, errors.Join(err, ln.Close())

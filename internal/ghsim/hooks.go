@@ -229,7 +229,7 @@ func (s *Server) hookHeader(a *app, d *Delivery) http.Header {
 		"User-Agent":                             "GitHub-Hookshot/0000000",
 		"X-GitHub-Delivery":                      d.GUID,
 		"X-GitHub-Event":                         d.Event,
-		"X-GitHub-Enterprise-Host":               s.url[len("http://"):],
+		"X-GitHub-Enterprise-Host":               s.host,
 		"X-GitHub-Enterprise-Version":            enterpriseVersion,
 		"X-GitHub-Hook-ID":                       strconv.FormatInt(a.hookID, 10),
 		"X-GitHub-Hook-Installation-Target-ID":   strconv.FormatInt(a.id, 10),

@@ -134,7 +134,7 @@ func (s *Server) repository(r *repo) obj {
 		"id": r.id, "node_id": nodeID("Repository", r.id), "name": r.name, "full_name": r.fullName(), "private": r.private,
 		"owner": s.user(r.owner), "html_url": html, "description": nil, "fork": r.parent != nil, "url": s.apiRepo(r),
 		"created_at": stamp(r.created), "updated_at": stamp(r.created), "pushed_at": stamp(r.pushed),
-		"git_url": "git" + strings.TrimPrefix(html, "http") + ".git", "ssh_url": "git@" + strings.TrimPrefix(html, "http://") + ".git",
+		"git_url": "git://" + s.host + "/" + r.fullName() + ".git", "ssh_url": "git@" + s.host + ":" + r.fullName() + ".git",
 		"clone_url": html + ".git", "svn_url": html, "homepage": nil, "size": 0, "stargazers_count": 0, "watchers_count": 0,
 		"language": "HCL", "has_issues": true, "has_projects": true, "has_downloads": true, "has_wiki": true,
 		"has_pages": false, "has_discussions": false, "forks_count": 0, "mirror_url": nil, "archived": false,

@@ -204,8 +204,7 @@ func (s *Server) addReview(p *pull, by *account, n NewReview) (*review, *reply) 
 	}
 	sha := p.headSHA
 	if n.Commit != "" {
-		sha = n.Commit
-		if s.resolve(p.repo, sha) == "" {
+		if sha = s.resolve(p.repo, n.Commit); sha == "" {
 			return nil, invalid("PullRequestReview", "commit_id", "invalid", "")
 		}
 	}
