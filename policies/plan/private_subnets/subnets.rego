@@ -47,9 +47,12 @@ subnets_of(p) := references.meant(p.resource, p.path, network.subnet_types) if {
 other_ids(p) := {id |
 	not p.group
 	some id in references.values(p.resource, p.path)
-	every type in network.subnet_types {
-		not references.by_id[type][id]
-	}
+	not made_here(id)
+}
+
+made_here(id) if {
+	some type in network.subnet_types
+	references.by_id(type)[id]
 }
 
 judged contains tfplan.subject("public-subnet", p.resource) if some p in placed

@@ -13,15 +13,18 @@ meant(r, path, types) := identified(r, path, types) | same_key(r, named(r, path,
 identified(r, path, types) := {address |
 	some id in values(r, path)
 	some type in types
-	some address in by_id[type][id]
+	some address in by_id(type)[id]
 }
 
 named(r, path, types) := {instance |
 	tfplan.unknown(r, path)
 	trail := reached(r, path)
-	some end in trail
+	homes := homes_of(r, trail)
 	some type in types
-	some instance in by_node[type][end]
+	places := by_node(type)
+	some end in trail
+	home := [home | some home in homes; places[end][home]][0]
+	some instance in places[end][home]
 	every step in steps(instance.module) {
 		on_the_way(step, r, trail)
 	}
@@ -36,9 +39,10 @@ values(r, path) := {v | some v in tfplan.value(r, path); is_string(v)} if {
 } else := set()
 
 # METADATA
-# description: The addresses of resources by type and id.
-by_id := ids
+# description: The addresses of the resources of a type by id.
+by_id(type) := ids[type]
 
+# Asked for by type, so that the types that nobody asks for cost nothing.
 ids[type][r.change.after.id] contains r.address if {
 	some type, _ in tfplan.positions
 	some r in tfplan.of_type(type)
@@ -49,15 +53,36 @@ ids[type][r.change.after.name] contains r.address if {
 	some r in tfplan.of_type(type)
 }
 
-by_node := instances
+# The resources of a type by node, and then by each module that they are in, so that a resource finds
+# what is in its own module without looking at every other instance of that module.
+by_node(type) := instances[type]
 
-instances[type][instance_node] contains {"address": r.address, "key": key, "module": module} if {
+instances[type][instance_node][home] contains {"address": r.address, "key": key, "module": module} if {
 	some type, _ in tfplan.positions
 	some r in tfplan.of_type(type)
 	key := object.get(r, "index", null)
 	module := object.get(r, "module_address", "")
 	some instance_node in instance_nodes(r)
+	some home in homes(module)
 }
+
+# The module and those around it, innermost first.
+homes(module) := array.concat(
+	array.reverse([concat(".", array.slice(names, 0, n)) | some n in numbers.range(1, count(names))]),
+	[""],
+) if {
+	module != ""
+	names := regex.find_n(`module\.[^.\[]+(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])?`, module, -1)
+} else := [""]
+
+# Those modules around a resource that the trail does not leave by way of another instance.
+homes_of(r, trail) := [home |
+	some home in homes(object.get(r, "module_address", ""))
+	every step in steps(home) {
+		not step.any in trail
+		not step.this in trail
+	}
+]
 
 # An instance is meant by its resource's name alone, and by the name with its key.
 instance_nodes(r) := {node(tfplan.module_of(r), name) |
