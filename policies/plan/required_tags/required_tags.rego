@@ -93,7 +93,7 @@ lacks(r, key) if {
 
 # The tags that the resource will have, as far as the plan tells. tags_all is what AWS gets; it is
 # unknown as soon as a single value is, and for new resources without any tag.
-have(r) := {tag.key: object.get(tag, "value", true) | some tag in r.change.after.tag} if {
+have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after.tag]) if {
 	r.type == "aws_autoscaling_group"
 } else := r.change.after.tags_all if {
 	settled_all(r)

@@ -8,7 +8,8 @@ bucket_policies := [r |
 	has_policy(r)
 ]
 
-has_policy(r) if is_string(tfplan.value(r, ["policy"]))
+# A bucket without a policy is planned with an empty one.
+has_policy(r) if not tfplan.value(r, ["policy"]) in {null, ""}
 
 has_policy(r) if {
 	tfplan.unknown(r, ["policy"])
@@ -40,9 +41,7 @@ warn contains f if {
 bucket_problem(r) := tfplan.finding("bucket-policy", r, ["policy"], msg) if {
 	written := tfplan.value(r, ["policy"])
 	is_string(written)
-	policy := json.unmarshal(written)
-	statements := as_array(policy.Statement)
-	not some_denial(statements)
+	not denies_plain_http(written)
 	msg := "The policy does not deny requests without TLS, so the bucket answers plain HTTP."
 } else := tfplan.undetermined("bucket-policy", r, ["policy"], msg) if {
 	tfplan.unknown(r, ["policy"])
@@ -50,18 +49,19 @@ bucket_problem(r) := tfplan.finding("bucket-policy", r, ["policy"], msg) if {
 	msg := "Whether the policy denies plain HTTP is known only after the apply."
 }
 
-as_array(x) := x if is_array(x)
-
-as_array(x) := [x] if not is_array(x)
-
-some_denial(statements) if {
-	some s in statements
+denies_plain_http(written) if {
+	json.is_valid(written)
+	some s in as_array(json.unmarshal(written).Statement)
 	s.Effect == "Deny"
 	some action in as_array(s.Action)
 	action in {"s3:*", "*"}
 	s.Principal in ["*", {"AWS": "*"}, {"AWS": ["*"]}]
 	object.get(s, ["Condition", "Bool", "aws:SecureTransport"], null) in ["false", ["false"], false]
 }
+
+as_array(x) := x if is_array(x)
+
+as_array(x) := [x] if not is_array(x)
 
 # A policy document that refers to a new bucket is unknown as a whole, but its statements are in the
 # plan, as a data source to be read.

@@ -96,6 +96,7 @@ classic_problem(p) := tfplan.finding("classic-policy", p.resource, p.path, msg) 
 } else := object.union(tfplan.finding("classic-policy", p.resource, p.path, ""), problem) if {
 	some i, a in p.attributes
 	a.name == "Reference-Security-Policy"
+	is_string(a.value)
 	problem := name_problem(a.value, tfplan.shown(p.resource, array.concat(p.path, [i, "value"])))
 } else := tfplan.undetermined("classic-policy", p.resource, p.path, msg) if {
 	not states_versions(p)
