@@ -169,7 +169,9 @@ func TestRerunAndButtons(t *testing.T) {
 	if err := w.Repo.Grant(sandbox.Reviewer, "write"); err != nil {
 		t.Fatal(err)
 	}
-	pressApply(t, w, head)
+	if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+		t.Fatal(err)
+	}
 	want(t, w, head, "tollgate/apply: app", "success")
 }
 
