@@ -89,7 +89,7 @@ func TestLoad(t *testing.T) {
 		"data over a rule": {map[string]string{
 			"plan/tls/more.json": `{"deny": []}`}, "does not compile"},
 		"test data is no part of the set": {map[string]string{
-			"testdata/plan.json": "{", "plan/testdata/x.rego": "nonsense", ".git/x.json": "{"}, ""},
+			"testdata/plan.json": "{", "plan/testdata/x.rego": "nonsense", ".git/x.json": "{", ".editor.json": "{"}, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

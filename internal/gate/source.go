@@ -69,9 +69,9 @@ func readFiles(name string, fsys fs.FS) ([]file, error) {
 		switch {
 		case err != nil:
 			return unusable(name, path, "cannot be read", err)
-		case entry.IsDir() && ignoredDir(path):
+		case entry.IsDir() && ignored(path):
 			return fs.SkipDir
-		case entry.IsDir() || (!isPolicyFile(path) && !isDataFile(path)):
+		case entry.IsDir() || ignored(path) || (!isPolicyFile(path) && !isDataFile(path)):
 			return nil
 		}
 		content, err := fs.ReadFile(fsys, path)
@@ -84,17 +84,18 @@ func readFiles(name string, fsys fs.FS) ([]file, error) {
 	return files, err
 }
 
-func ignoredDir(dir string) bool {
-	base := path.Base(dir)
+// ignored reports whether a file or folder is no part of the set.
+func ignored(name string) bool {
+	base := path.Base(name)
 	return base == "testdata" || (strings.HasPrefix(base, ".") && base != ".")
 }
 
-func isPolicyFile(file string) bool {
-	return path.Ext(file) == ".rego" && !strings.HasSuffix(file, "_test.rego")
+func isPolicyFile(name string) bool {
+	return path.Ext(name) == ".rego" && !strings.HasSuffix(name, "_test.rego")
 }
 
-func isDataFile(file string) bool {
-	ext := path.Ext(file)
+func isDataFile(name string) bool {
+	ext := path.Ext(name)
 	return ext == ".json" || ext == ".yaml" || ext == ".yml"
 }
 
