@@ -120,7 +120,10 @@ func (e *Engine) ensureRun(ctx context.Context, p store.Pull, reason string) err
 		return err
 	}
 	if last.HeadSHA == p.HeadSHA && last.BaseRef == p.BaseRef && last.State != change.RunSuperseded {
-		return nil
+		// Closing a pull request cancels its run; whoever cancelled one otherwise meant it.
+		if last.State != change.RunCancelled || reason != "reopened" {
+			return nil
+		}
 	}
 	return e.startRun(ctx, p, reason)
 }

@@ -49,14 +49,14 @@ func (e *Engine) report(ctx context.Context, key pullKey) error {
 	if err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	var g errgroup.Group // one that fails must not stop the others
 	g.SetLimit(8)
 	for _, c := range e.checks(v) {
-		g.Go(func() error { return e.sendCheck(gctx, v, c) })
+		g.Go(func() error { return e.sendCheck(ctx, v, c) })
 	}
-	g.Go(func() error { return e.sendComment(gctx, v) })
+	g.Go(func() error { return e.sendComment(ctx, v) })
 	for _, x := range v.executions {
-		g.Go(func() error { return e.sendDeployment(gctx, v, x) })
+		g.Go(func() error { return e.sendDeployment(ctx, v, x) })
 	}
 	return g.Wait()
 }

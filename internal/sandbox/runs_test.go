@@ -65,6 +65,27 @@ func TestPushDuringPlanSupersedesIt(t *testing.T) {
 	want(t, w, old, "tollgate/plan: app", "cancelled")
 }
 
+func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	w := startSmall(t, one)
+	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
+	head := p.Info().HeadSHA
+	<-g.reached
+	if err := p.Close(sandbox.Author); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, head, "tollgate", "cancelled")
+	close(g.open)
+	if err := p.Reopen(sandbox.Author); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is planned again", func() bool {
+		c, _ := w.Repo.CheckRun(head, "tollgate")
+		return c.Conclusion == "success"
+	})
+}
+
 func TestTwentyPushesInTenSeconds(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)

@@ -41,26 +41,42 @@ func (t *Teller) evidence(format string, args ...any) {
 func (t *Teller) Await(ctx context.Context, sha, name string) (ghsim.CheckRun, error) {
 	ctx, cancel := context.WithTimeout(ctx, stepPatience)
 	defer cancel()
-	last, since := "", time.Now()
+	last, begun, told := "", time.Now(), time.Now()
 	for {
 		c, ok := t.Repo.CheckRun(sha, name)
-		state := "not there yet"
-		if ok {
-			state = c.Status + ": " + c.Title
-		}
 		if ok && c.Status == "completed" {
 			return c, nil
 		}
-		if state != last || time.Since(since) > 10*time.Second {
-			fmt.Fprintf(t.Out, "      … %s: %s\n", name, state)
-			last, since = state, time.Now()
+		state := "not there yet"
+		if ok {
+			state = strings.ReplaceAll(c.Status, "_", " ") + ": " + c.Title
+		}
+		if state != last || time.Since(told) > 10*time.Second {
+			fmt.Fprintf(t.Out, "      … %s: %s%s\n", name, state, t.meanwhile(begun))
+			last, told = state, time.Now()
 		}
 		select {
 		case <-ctx.Done():
 			return c, fmt.Errorf("check %q of %.7s is still %s: %w", name, sha, state, ctx.Err())
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// meanwhile says that time passes and things happen.
+func (t *Teller) meanwhile(begun time.Time) string {
+	waited := time.Since(begun)
+	if waited < 9*time.Second {
+		return ""
+	}
+	if t.Emulator == nil {
+		return fmt.Sprintf(" (%.0f s)", waited.Seconds())
+	}
+	calls, err := t.Emulator.Calls()
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f s, %d changing calls at the emulator so far)", waited.Seconds(), len(calls))
 }
 
 // expect waits for a check and says what it concluded.
@@ -290,7 +306,7 @@ func (t *Teller) once(head string, applies int) error {
 		}
 	}
 	deployments := t.Repo.Deployments()
-	t.evidence("GitHub has %d check of an apply on %.7s and %d deployment, which went %s", reported, head, len(deployments), strings.Join(deployments[len(deployments)-1].States, " → "))
+	t.evidence("GitHub has %d check of an apply on %.7s; deployments so far: %d, the last of which went %s", reported, head, len(deployments), strings.Join(deployments[len(deployments)-1].States, " → "))
 	if reported != 1 || len(deployments) != applies {
 		return fmt.Errorf("%d checks and %d deployments, want 1 and %d", reported, len(deployments), applies)
 	}
