@@ -68,7 +68,7 @@ func Load(fsys fs.FS, dir string) (*Module, error) {
 	if err := m.loadTfvars(fsys); err != nil {
 		return nil, err
 	}
-	lock, err := fs.ReadFile(fsys, path.Join(m.dir, ".terraform.lock.hcl"))
+	lock, err := fs.ReadFile(fsys, path.Join(m.dir, lockFile))
 	if err == nil {
 		m.lock = lock
 	}

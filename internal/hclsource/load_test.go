@@ -90,6 +90,19 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+func TestReads(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"a/main.tf": true, "a.tf.json": true, "x/y.tofu": true, "x/y.tofu.json": true, "a/.terraform.lock.hcl": true, "terraform.tfvars": true,
+		"a/terraform.tfvars.json": true, "p.auto.tfvars": true, "p.auto.tfvars.json": true,
+		"prod.tfvars": false, "main.go": false, "a.tftest.hcl": false, ".hidden.tf": false, "a.tf/readme": false, "a.json": false,
+	} {
+		if hclsource.Reads(name) != want {
+			t.Errorf("%s: got %v", name, !want)
+		}
+	}
+}
+
 func TestBackend(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -247,4 +260,33 @@ func TestLocateEndsSoon(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("took %v", took)
 	}
+}
+
+// No configuration makes the reading panic, which would end the server.
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{closure, "resource \"a\" \"b\" {\n dynamic \"c\" {\n content {\n d = c.value\n }\n }\n}", "locals {\n a = {for k, v in local.a : k => v}\n}"} {
+		f.Add(seed, `{"resource": {"a": {"b": {"c": ["${local.a}"]}}}}`, `module.a["x"].a.b[0]`, `c[0].d["e"]`)
+	}
+	f.Fuzz(func(t *testing.T, native, json, address, attribute string) {
+		fsys := fstest.MapFS{
+			"a.tf": {Data: []byte(native)}, "m/a.tf": {Data: []byte(native)}, "b.tf.json": {Data: []byte(json)},
+			"z.tf": {Data: []byte("module \"a\" {\n  source = \"./m\"\n}\n")},
+		}
+		if _, err := hclsource.Scan(fsys); err != nil {
+			t.Error(err)
+		}
+		for _, skip := range []string{"", "a.tf", "b.tf.json"} {
+			delete(fsys, skip)
+			m, err := hclsource.Load(fsys, ".")
+			if err != nil {
+				continue
+			}
+			m.InitKey()
+			m.Backend()
+			m.Variables()
+			m.Locate(address, attribute)
+			m.Locate("a.b", attribute)
+			m.Locate("module.a.a.b", "tags."+attribute)
+		}
+	})
 }

@@ -67,6 +67,21 @@ var terraformSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "required_providers"},
 }}
 
+// Reads reports whether this package looks into a file of that path: whoever chooses the files of
+// a file system for it has to keep these.
+func Reads(name string) bool {
+	base := path.Base(name)
+	return isConfig(base) || isValues(base) || base == lockFile
+}
+
+const lockFile = ".terraform.lock.hcl"
+
+// isValues reports whether Terraform loads a file of values by itself.
+func isValues(name string) bool {
+	return name == "terraform.tfvars" || name == "terraform.tfvars.json" ||
+		strings.HasSuffix(name, ".auto.tfvars") || strings.HasSuffix(name, ".auto.tfvars.json")
+}
+
 // isConfig reports whether Terraform or OpenTofu reads a file as configuration.
 func isConfig(name string) bool {
 	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") {
@@ -333,7 +348,7 @@ func (m *Module) loadTfvars(fsys fs.FS) error {
 	}
 	names := []string{"terraform.tfvars", "terraform.tfvars.json"}
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".auto.tfvars") || strings.HasSuffix(e.Name(), ".auto.tfvars.json") {
+		if isValues(e.Name()) && !slices.Contains(names, e.Name()) {
 			names = append(names, e.Name())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -76,14 +77,14 @@ func TestFetchFromAnUnwillingRemote(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")}) // the same fixture fetches
-			p.intercept = test.intercept
+			p.answer(test.intercept)
 			f := p.fetch()
 			_, err := p.w.Fetch(t.Context(), f)
 			wantFault(t, err, test.what)
 			if errors.Is(err, workspace.ErrTemporary) != test.temporary {
 				t.Errorf("temporary is %v in %v", !test.temporary, err)
 			}
-			p.intercept = nil
+			p.answer(nil)
 			if got, err := p.w.Fetch(t.Context(), f); err != nil || got.Head != p.head {
 				t.Errorf("afterwards: %+v, %v", got, err)
 			}
@@ -94,16 +95,16 @@ func TestFetchFromAnUnwillingRemote(t *testing.T) {
 func TestFetchDoesNotFollowRedirects(t *testing.T) {
 	t.Parallel()
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
-	var reached bool
-	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }))
+	var reached atomic.Bool
+	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Store(true) }))
 	defer thief.Close()
-	p.intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+	p.answer(func(rw http.ResponseWriter, r *http.Request) bool {
 		http.Redirect(rw, r, thief.URL+r.URL.Path+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
 		return true
-	}
+	})
 	_, err := p.w.Fetch(t.Context(), p.fetch())
 	wantFault(t, err, "")
-	if reached {
+	if reached.Load() {
 		t.Error("the redirect was followed")
 	}
 }
@@ -385,9 +386,14 @@ func TestReadOfADamagedMirrorLeadsToAFreshOne(t *testing.T) {
 func TestReadWithoutAMirror(t *testing.T) {
 	t.Parallel()
 	w := newWorkspace(t)
-	_, err := w.Tree(t.Context(), 99, strings.Repeat("1", 40))
-	if !errors.Is(err, workspace.ErrTemporary) {
-		t.Errorf("got %v, want a temporary fault", err)
+	id := strings.Repeat("1", 40)
+	_, treeErr := w.Tree(t.Context(), 99, id)
+	_, mergeErr := w.Merge(t.Context(), 99, id, id)
+	_, ancestorErr := w.IsAncestor(t.Context(), 99, id, id)
+	for _, err := range []error{treeErr, mergeErr, ancestorErr} {
+		if !errors.Is(err, workspace.ErrTemporary) {
+			t.Errorf("got %v, want a temporary fault", err)
+		}
 	}
 }
 
@@ -426,17 +432,17 @@ func TestFetchCancelledHalfway(t *testing.T) {
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan struct{})
-	p.intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+	p.answer(func(_ http.ResponseWriter, r *http.Request) bool {
 		cancel()
 		<-r.Context().Done() // the client, which is git, has hung up
 		close(gone)
 		return true
-	}
+	})
 	if _, err := p.w.Fetch(ctx, p.fetch()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the cancellation", err)
 	}
 	<-gone
-	p.intercept = nil
+	p.answer(nil)
 	if _, err := p.w.Fetch(t.Context(), p.fetch()); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}

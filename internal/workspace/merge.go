@@ -20,7 +20,10 @@ func (w *Workspace) Merge(ctx context.Context, repoID int64, base, head string) 
 	if err := checkOIDs(base, head); err != nil {
 		return Merge{}, err
 	}
-	mirror := w.mirror(repoID)
+	mirror, err := w.existing(repoID)
+	if err != nil {
+		return Merge{}, err
+	}
 	cmd := w.command(ctx, mirror, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", base, head)
 	cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+merged(mirror), "GIT_ALTERNATE_OBJECT_DIRECTORIES="+mirror+"/objects")
 	out, err := finish(ctx, cmd, "merge-tree", nil)
@@ -55,7 +58,11 @@ func (w *Workspace) IsAncestor(ctx context.Context, repoID int64, ancestor, desc
 	if err := checkOIDs(ancestor, descendant); err != nil {
 		return false, err
 	}
-	_, err := w.run(ctx, w.mirror(repoID), "merge-base", "--is-ancestor", ancestor, descendant)
+	mirror, err := w.existing(repoID)
+	if err != nil {
+		return false, err
+	}
+	_, err = w.run(ctx, mirror, "merge-base", "--is-ancestor", ancestor, descendant)
 	switch exitCode(err) {
 	case 1:
 		return false, nil
@@ -66,14 +73,20 @@ func (w *Workspace) IsAncestor(ctx context.Context, repoID int64, ancestor, desc
 	return false, w.missing(repoID, err)
 }
 
-// FirstParent returns the first parent of a commit: for a merge, what the branch was before it.
+// FirstParent returns the first parent of a commit: for a merge or a squash, what the branch was
+// before it. Of a pull request that was rebased onto the branch it is the last but one of its own
+// commits.
 func (w *Workspace) FirstParent(ctx context.Context, repoID int64, commit string) (string, error) {
 	if err := checkOIDs(commit); err != nil {
 		return "", err
 	}
-	out, err := w.run(ctx, w.mirror(repoID), "rev-parse", "--verify", "--end-of-options", commit+"^1")
-	if err != nil {
-		return "", w.missing(repoID, err)
+	var parent string
+	err := w.withCat(ctx, repoID, func(c *catFile) (err error) {
+		parent, err = c.commitHeader(commit, "parent")
+		return err
+	})
+	if err == nil && parent == "" {
+		return "", fmt.Errorf("commit %s has no parent", commit)
 	}
-	return strings.TrimSpace(string(out)), nil
+	return parent, err
 }

@@ -87,6 +87,29 @@ func TestIsAncestor(t *testing.T) {
 	}
 }
 
+func TestFirstParent(t *testing.T) {
+	t.Parallel()
+	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
+	before := p.advance("b", "b")
+	tree := p.git("rev-parse", p.head+"^{tree}")
+	merge := p.git("-c", "user.name=T", "-c", "user.email=t@example.com", "commit-tree", "-m", "parent of nothing\n\nparent "+p.head,
+		"-p", before, "-p", p.head, tree)
+	p.git("update-ref", "refs/heads/main", merge)
+	if got, err := p.w.Fetch(t.Context(), p.fetch()); err != nil || got.Base != merge {
+		t.Fatalf("got %+v, %v; want base %s", got, err, merge)
+	}
+	if got, err := p.w.FirstParent(t.Context(), 1, merge); err != nil || got != before {
+		t.Errorf("got %s, %v; want %s", got, err, before)
+	}
+	root := p.git("rev-list", "--max-parents=0", before)
+	if got, err := p.w.FirstParent(t.Context(), 1, root); err == nil {
+		t.Errorf("a root commit has the parent %s", got)
+	}
+	if got, err := p.w.FirstParent(t.Context(), 1, tree); err == nil {
+		t.Errorf("a tree has the parent %s", got)
+	}
+}
+
 // Whatever is not a full object id never reaches git.
 func TestOnlyObjectIDsAreAccepted(t *testing.T) {
 	t.Parallel()
@@ -98,9 +121,13 @@ func TestOnlyObjectIDsAreAccepted(t *testing.T) {
 			_, err := p.w.ChangedFiles(t.Context(), 1, p.base, id)
 			return err
 		},
-		"ReadFile":   func(id string) error { _, err := p.w.ReadFile(t.Context(), 1, id, "a", 10); return err },
-		"FS":         func(id string) error { _, err := p.w.FS(t.Context(), 1, id, ".", nil); return err },
-		"Checkout":   func(id string) error { _, err := p.w.Checkout(t.Context(), 1, id, t.TempDir()+"/x"); return err },
+		"ReadFile": func(id string) error { _, err := p.w.ReadFile(t.Context(), 1, id, "a", 10); return err },
+		"FS":       func(id string) error { _, err := p.w.FS(t.Context(), 1, id, ".", nil); return err },
+		"Checkout": func(id string) error { _, err := p.w.Checkout(t.Context(), 1, id, t.TempDir()+"/x"); return err },
+		"FirstParent": func(id string) error {
+			_, err := p.w.FirstParent(t.Context(), 1, id)
+			return err
+		},
 		"IsAncestor": func(id string) error { _, err := p.w.IsAncestor(t.Context(), 1, p.base, id); return err },
 	}
 	for name, call := range calls {

@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/workspace"
@@ -64,9 +66,12 @@ func TestFetchThroughProxyWithPrivateAuthority(t *testing.T) {
 	if err := os.WriteFile(authority, block, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex
 	var asked []string
 	proxy := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		mu.Lock()
 		asked = append(asked, req.Method+" "+req.Host+" "+req.Header.Get("Authorization"))
+		mu.Unlock()
 		tunnel(rw, server.Listener.Addr().String())
 	}))
 	defer proxy.Close()
@@ -79,7 +84,10 @@ func TestFetchThroughProxyWithPrivateAuthority(t *testing.T) {
 	if err != nil || got.Base != want {
 		t.Fatalf("got %+v, %v; want %s", got, err, want)
 	}
-	for _, request := range asked {
+	mu.Lock()
+	seen := slices.Clone(asked)
+	mu.Unlock()
+	for _, request := range seen {
 		if request != "CONNECT example.com:443 " {
 			t.Errorf("the proxy saw %q", request)
 		}

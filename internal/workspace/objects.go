@@ -73,11 +73,10 @@ func (w *Workspace) withCat(ctx context.Context, repoID int64, fn func(*catFile)
 	}
 	c := w.takeIdle(repoID)
 	if c == nil {
-		mirror := w.mirror(repoID)
-		if !whole(mirror) {
-			return w.missing(repoID, errors.New("there is no mirror"))
+		mirror, err := w.existing(repoID)
+		if err != nil {
+			return err
 		}
-		var err error
 		if c, err = w.openCat(mirror); err != nil {
 			return err
 		}
@@ -106,6 +105,15 @@ func (w *Workspace) withCat(ctx context.Context, repoID int64, fn func(*catFile)
 type brokenError struct{ err error }
 
 func (e *brokenError) Error() string { return e.err.Error() }
+
+// existing is the mirror of a repository that was fetched before.
+func (w *Workspace) existing(repoID int64) (string, error) {
+	mirror := w.mirror(repoID)
+	if !whole(mirror) {
+		return "", w.missing(repoID, errors.New("there is no mirror"))
+	}
+	return mirror, nil
+}
 
 // missing is the fault of a mirror that does not hold what it was asked for.
 func (w *Workspace) missing(repoID int64, err error) error {
@@ -239,16 +247,29 @@ func (c *catFile) treeOf(id string) (string, error) {
 	if kind != "commit" {
 		return "", fmt.Errorf("workspace: %s is a %s, not a commit or a tree", id, kind)
 	}
-	_, content, err := c.get(id, maxCommit)
+	tree, err := c.commitHeader(id, "tree")
+	if err == nil && tree == "" {
+		return "", &brokenError{fmt.Errorf("commit %s names no tree", id)}
+	}
+	return tree, err
+}
+
+// commitHeader returns the object id in the first header of a name, or nothing.
+func (c *catFile) commitHeader(commit, name string) (string, error) {
+	kind, content, err := c.get(commit, maxCommit)
 	if err != nil {
 		return "", err
 	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	tree, ok := strings.CutPrefix(line, "tree ")
-	if !ok || checkOIDs(tree) != nil {
-		return "", &brokenError{fmt.Errorf("commit %s names no tree", id)}
+	if kind != "commit" {
+		return "", fmt.Errorf("workspace: %s is a %s, not a commit", commit, kind)
 	}
-	return tree, nil
+	headers, _, _ := strings.Cut(string(content), "\n\n")
+	for line := range strings.SplitSeq(headers, "\n") {
+		if id, ok := strings.CutPrefix(line, name+" "); ok {
+			return id, checkOIDs(id)
+		}
+	}
+	return "", nil
 }
 
 // Tree returns the id of a commit's tree.

@@ -28,11 +28,10 @@ type remote struct {
 	dir  string
 	srv  *httptest.Server
 	hits atomic.Int64
-	// intercept answers in git's place when it returns true.
-	intercept func(http.ResponseWriter, *http.Request) bool
 
-	mu   sync.Mutex
-	mark int
+	mu        sync.Mutex
+	intercept func(http.ResponseWriter, *http.Request) bool
+	mark      int
 }
 
 func newRemote(t testing.TB) *remote {
@@ -48,7 +47,10 @@ func newRemote(t testing.TB) *remote {
 	}
 	r.srv = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
 		r.hits.Add(1)
-		if r.intercept != nil && r.intercept(rw, req) {
+		r.mu.Lock()
+		intercept := r.intercept
+		r.mu.Unlock()
+		if intercept != nil && intercept(rw, req) {
 			return
 		}
 		if _, got, _ := req.BasicAuth(); got != token {
@@ -66,6 +68,13 @@ func newRemote(t testing.TB) *remote {
 	}))
 	t.Cleanup(r.srv.Close)
 	return r
+}
+
+// answer lets a function answer in git's place whenever it returns true; nil ends that.
+func (r *remote) answer(intercept func(http.ResponseWriter, *http.Request) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.intercept = intercept
 }
 
 func (r *remote) url() string { return r.srv.URL + "/source.git" }
