@@ -110,7 +110,7 @@ targets(reference) := {output, which} if {
 	[_, name, key, output_name] := regex.find_all_string_submatch_n(output_pattern, reference, 1)[0]
 	output := concat(".", ["module", name, output_name])
 	which := module_instance(name, key)
-} else := {name | some name in regex.find_n(concat("|", patterns), reference, 1)}
+} else := {name | some name in regex.find_n(name_pattern, reference, 1)}
 
 module_instance(name, "") := concat("", ["module.", name, "[*]"])
 
@@ -118,12 +118,12 @@ module_instance(name, key) := concat("", ["module.", name, key]) if key != ""
 
 output_pattern := `^module\.([\w-]+)(\["(?:[^"\\]|\\.)*"\]|\[\d+\])?\.([\w-]+)`
 
-patterns := [
+name_pattern := concat("|", [
 	`^(?:var|local)\.[\w-]+`,
 	`^data\.\w+\.[\w-]+`,
 	concat("", ["^(?:", concat("|", object.keys(parameters.carriers)), `)\.[\w-]+`]),
 	`^[a-z0-9]+_\w+\.[\w-]+(?:\["(?:[^"\\]|\\.)*"\]|\[\d+\])?`,
-]
+])
 
 # Terraform lists each prefix of a reference too: beside x_y.z["k"], a bare x_y.z says nothing.
 vague(name, references) if {
@@ -177,11 +177,11 @@ left_out(r, path) if tfplan.unset(r, path)
 
 left_out(r, path) if nothing(r, path)
 
-null_variable(node) if {
-	some names, module in modules
-	some variable, _ in module.variables
-	node == variable_node(names, variable)
-	given(names, module, variable) == null
+null_variable(end) if {
+	[place, name] := split(end, ":")
+	startswith(name, "var.")
+	names := [step | some step in split(place, "."); step != ""]
+	given(names, modules[names], trim_prefix(name, "var.")) == null
 }
 
 given(names, module, variable) := value if {
