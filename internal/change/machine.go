@@ -4,9 +4,9 @@ import "fmt"
 
 // RunState is the state of one attempt to plan one head commit of a pull request.
 //
-//	queued ──▶ running ──▶ passed | failed | errored
+//	queued ──▶ running ──▶ passed | failed
 //	   │          │
-//	   └──────────┴──────▶ cancelled | superseded
+//	   └──────────┴──────▶ errored | cancelled | superseded
 type RunState string
 
 // The states of a run. Failed means that a policy said no; Errored that no verdict was reached.
@@ -24,7 +24,7 @@ const (
 // never undone, so a plan can be applied at most once.
 //
 //	planned ──▶ authorised ──▶ claimed ──▶ running ──▶ applied | failed_clean | failed_partial | unknown
-//	               │              │                        └───────────── each ──▶ reported
+//	               │              │
 //	               ▼              ▼
 //	          failed_clean   failed_clean | unknown
 type ExecutionState string
