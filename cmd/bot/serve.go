@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
@@ -64,13 +66,17 @@ type server struct {
 	store    *store.DB
 	git      *workspace.Workspace
 	engine   *engine.Engine
+	metrics  *prometheus.Registry
+	ended    *prometheus.CounterVec
 	listener net.Listener
 	http     *http.Server
 }
 
 // newServer checks all settings by using them; nothing runs before run.
 func newServer(ctx context.Context, s settings, environ []string, log *slog.Logger) (_ *server, err error) {
-	srv := &server{log: log}
+	srv := &server{log: log, metrics: prometheus.NewRegistry(),
+		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_ended_total", Help: "Runs and applies that have ended."}, []string{"what", "state"})}
+	srv.metrics.MustRegister(srv.ended, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
 			srv.close()
@@ -149,7 +155,8 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	}
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Builtin: builtin,
 		DataDir: s.DataDir, Runner: self, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
-		Environment: terraformVariables(environ), Logger: srv.log})
+		Environment: terraformVariables(environ),
+		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
 }
 
 // keyFile returns 32 random bytes that stay the same for a data directory.
@@ -201,7 +208,7 @@ func (srv *server) handler(secret, publicURL string) (http.Handler, error) {
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
-	mux.Handle("GET /metrics", promhttp.Handler())
+	mux.Handle("GET /metrics", promhttp.HandlerFor(srv.metrics, promhttp.HandlerOpts{}))
 	mux.Handle("GET /", web.Handler(web.Deps{Source: pages{srv.engine}, List: onlyHere(publicURL), Now: time.Now, Log: srv.log}))
 	return mux, nil
 }

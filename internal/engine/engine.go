@@ -43,6 +43,7 @@ type Config struct {
 	PublicURL   string // links in checks start with it
 	Workers     int    // plans at once; 0 takes events but leaves the work to other servers
 	Environment Environment
+	Ended       func(what, state string) // told of each run and each apply that ends, for metrics; or nil
 	Logger      *slog.Logger
 }
 
@@ -75,6 +76,9 @@ const (
 
 // New prepares an engine. It does nothing before Start.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.Ended == nil {
+		cfg.Ended = func(string, string) {}
+	}
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)),
 		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]*gate.Set{},

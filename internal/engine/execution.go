@@ -224,6 +224,7 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	if err != nil {
 		return fmt.Errorf("record the end of an apply: %w", err)
 	}
+	e.cfg.Ended("apply", string(state))
 	e.cfg.Logger.Info("apply ended", "execution", x.ID, "project", x.Project.Name, "state", state)
 	dir := e.ExecutionDir(x.ID)
 	_ = os.Remove(filepath.Join(dir, "plan.tfplan"))

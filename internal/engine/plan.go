@@ -78,6 +78,9 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 	if err != nil {
 		return err
 	}
+	if err := wholeFiles(j.pointers, source.Dirs()); err != nil {
+		return err
+	}
 	repo := fmt.Sprint(j.run.RepoID)
 	m, key, err := e.cfg.Environment.Module(j.root, p.Project, source, repo, filepath.Join(e.cfg.DataDir, "states", repo))
 	if err != nil {
@@ -96,6 +99,20 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 		return err
 	}
 	return e.keep(ctx, j, p, m, file, result.JSON)
+}
+
+// wholeFiles refuses a module with files whose content is not in the repository: Terraform would
+// read the pointers to them in their place.
+func wholeFiles(pointers, dirs []string) error {
+	for _, f := range pointers {
+		for _, d := range dirs {
+			if d == "." || strings.HasPrefix(f, d+"/") {
+				return fault.New("A file of the project is kept by Git LFS: "+f+".", "Its content is not in the repository, and would be planned as the text of a pointer.",
+					"Commit the file itself.")
+			}
+		}
+	}
+	return nil
 }
 
 // terraformPlan runs Terraform with its output in the log that people can follow.

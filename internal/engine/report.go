@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/project"
 	"github.com/tollgate/tollgate/internal/report"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/workspace"
 )
 
 // Reporting is level-triggered: what GitHub should show is rendered from the store, compared with
@@ -312,7 +313,7 @@ func (e *Engine) sendDeployment(ctx context.Context, v view, x store.Execution) 
 // unreachable reports whether trying again later may help.
 func unreachable(err error) bool {
 	var limited *github.RateLimitError
-	return errors.Is(err, github.ErrUnavailable) || errors.As(err, &limited) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, github.ErrUnavailable) || errors.Is(err, workspace.ErrTemporary) || errors.As(err, &limited) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // requirements are what the apply gate still asks for, by the facts that were read last. They

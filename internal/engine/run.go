@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -28,14 +27,15 @@ const outagePatience = 15 * time.Minute
 
 // job is one run while it is worked on.
 type job struct {
-	run     store.Run
-	pull    store.Pull
-	config  project.Config
-	sets    []*gate.Set
-	tree    fs.FS  // the merged tree, for reading
-	root    string // the merged tree on disk, for Terraform
-	plans   []store.Plan
-	changed map[string]bool // files that the pull request changes
+	run      store.Run
+	pull     store.Pull
+	config   project.Config
+	sets     []*gate.Set
+	tree     fs.FS    // the merged tree, for reading
+	root     string   // the merged tree on disk, for Terraform
+	pointers []string // files of which Git LFS keeps the content elsewhere
+	plans    []store.Plan
+	changed  map[string]bool // files that the pull request changes
 }
 
 // begin works on a run in the background after a pause.
@@ -92,6 +92,7 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 		log.Error("record the end of a run", "error", err)
 		return
 	}
+	e.cfg.Ended("run", string(state))
 	e.reportNow(ctx, pullKey{run.RepoID, run.Number})
 }
 
@@ -152,7 +153,8 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 	if err := os.MkdirAll(e.workDir(j.run.ID), 0o700); err != nil {
 		return err
 	}
-	_, err = e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, j.root)
+	out, err := e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, j.root)
+	j.pointers = out.LFSPointers
 	return err
 }
 
@@ -299,7 +301,7 @@ func (e *Engine) repoConfig(ctx context.Context, repoID int64, commit string) (p
 // discover finds the projects of the merged tree that the pull request affects. A run that serves
 // an apply looks at the projects that people looked at.
 func (e *Engine) discover(ctx context.Context, j *job) (err error) {
-	if j.tree, err = e.cfg.Git.FS(ctx, j.run.RepoID, j.run.Tree, ".", configuration); err != nil {
+	if j.tree, err = e.cfg.Git.FS(ctx, j.run.RepoID, j.run.Tree, ".", hclsource.Reads); err != nil {
 		return err
 	}
 	if servesApply(j.run) {
@@ -329,11 +331,6 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 		j.add(p)
 	}
 	return nil
-}
-
-// configuration chooses the files of a tree that the parsers read.
-func configuration(name string) bool {
-	return strings.HasSuffix(name, ".tf") || strings.HasSuffix(name, ".tf.json") || strings.HasSuffix(name, ".tofu") || path.Base(name) == ".terraform.lock.hcl"
 }
 
 func (j *job) add(p change.Project) {
