@@ -116,7 +116,7 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	srv.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		BaseContext: func(net.Listener) context.Context { return life },
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	srv.http.RegisterOnShutdown(end)
 	return srv, nil
 }
@@ -156,7 +156,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Builtin: builtin,
 		DataDir: s.DataDir, Runner: self, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ),
-		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
+		Ended:       func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
 }
 
 // keyFile returns 32 random bytes that stay the same for a data directory.

@@ -76,14 +76,26 @@ func isRule(node *ast.TreeNode, ref ast.Ref) bool {
 
 // isData reports whether the path leads to a value in the data files.
 func isData(data map[string]any, ref ast.Ref) bool {
-	var at any = data
+	path := make([]string, 0, len(ref))
 	for _, term := range ref[1:] {
 		key, ok := term.Value.(ast.String)
-		object, ok2 := at.(map[string]any)
-		if !ok || !ok2 {
+		if !ok {
 			return false
 		}
-		if at, ok = object[string(key)]; !ok {
+		path = append(path, string(key))
+	}
+	return has(data, path)
+}
+
+// has reports whether the data document has a value at the path.
+func has(data map[string]any, path []string) bool {
+	var at any = data
+	for _, key := range path {
+		object, ok := at.(map[string]any)
+		if !ok {
+			return false
+		}
+		if at, ok = object[key]; !ok {
 			return false
 		}
 	}

@@ -222,21 +222,6 @@ func uncompilable(set string, errs ast.Errors) error {
 	return unusable(set, file, "does not compile", errs)
 }
 
-// has reports whether the data document has a value at the path.
-func has(data map[string]any, path []string) bool {
-	var at any = data
-	for _, key := range path {
-		object, ok := at.(map[string]any)
-		if !ok {
-			return false
-		}
-		if at, ok = object[key]; !ok {
-			return false
-		}
-	}
-	return true
-}
-
 func keys[V any](m map[string]V) []string {
 	names := make([]string, 0, len(m))
 	for name := range m {

@@ -24,15 +24,18 @@ type sources struct {
 	name    string
 	modules map[string]*ast.Module
 	data    map[string]any // content of a data file, by path
-	digest  string
 }
 
-func readSources(name string, fsys fs.FS) (*sources, error) {
-	files, err := readFiles(name, fsys)
-	if err != nil {
-		return nil, err
+// digest is over names and contents; the lengths keep two sets with the same concatenation apart.
+func digest(files []file) string {
+	sum := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(sum, "%d:%s%d:%s", len(f.name), f.name, len(f.content), f.content)
 	}
-	src := &sources{name: name, modules: map[string]*ast.Module{}, data: map[string]any{}}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
+}
+
+func parseAll(name string, files []file) (*sources, error) {
 	parsed := make([]any, len(files))
 	errs := make([]error, len(files))
 	var wait sync.WaitGroup
@@ -40,7 +43,7 @@ func readSources(name string, fsys fs.FS) (*sources, error) {
 		wait.Go(func() { parsed[i], errs[i] = parse(name, f) })
 	}
 	wait.Wait()
-	sum := sha256.New()
+	src := &sources{name: name, modules: map[string]*ast.Module{}, data: map[string]any{}}
 	for i, f := range files {
 		if errs[i] != nil {
 			return nil, errs[i]
@@ -50,10 +53,7 @@ func readSources(name string, fsys fs.FS) (*sources, error) {
 		} else {
 			src.data[f.name] = parsed[i]
 		}
-		// The lengths keep two sets with the same concatenation apart.
-		fmt.Fprintf(sum, "%d:%s%d:%s", len(f.name), f.name, len(f.content), f.content)
 	}
-	src.digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	return src, nil
 }
 
