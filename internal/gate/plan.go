@@ -64,10 +64,13 @@ func readPlan(planJSON []byte) (ast.Object, error) {
 		return nil, err
 	}
 	_, planned := doc["planned_values"]
-	_, changes := doc["resource_changes"]
+	changes, changed := doc["resource_changes"] // absent in a plan that changes nothing
+	_, list := changes.([]any)
 	switch {
-	case !planned && !changes:
+	case !planned && !changed:
 		return nil, noPlan("has neither planned_values nor resource_changes", nil)
+	case changed && !list:
+		return nil, noPlan("has resource_changes that are no list", nil)
 	case doc["errored"] != nil && doc["errored"] != false:
 		return nil, noPlan("is of a plan that ended with an error or was cancelled", nil)
 	case doc["complete"] != nil && doc["complete"] != true:

@@ -58,6 +58,8 @@ func TestOnlyCompletePlansAreJudged(t *testing.T) {
 		"errored is no flag":  {`{"format_version": "1.2", "errored": "no", "planned_values": {}}`, "ended with an error or was cancelled"},
 		"not complete":        {`{"format_version": "1.2", "complete": false, "planned_values": {}}`, "is not complete"},
 		"a state":             {`{"format_version": "1.0", "values": {"root_module": {}}}`, "neither planned_values nor resource_changes"},
+		"changes are no list": {`{"format_version": "1.2", "planned_values": {}, "resource_changes": {}}`, "no list"},
+		"changes are null":    {`{"format_version": "1.2", "planned_values": {}, "resource_changes": null}`, "no list"},
 		"not JSON":            {`Error: no plan`, "is not JSON"},
 		"an array":            {`[]`, "is not JSON"},
 		"null":                {`null`, "has no format_version"},
