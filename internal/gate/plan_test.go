@@ -30,7 +30,7 @@ func planOf(t *testing.T, changes ...map[string]any) []byte {
 	t.Helper()
 	plan, err := json.Marshal(map[string]any{
 		"format_version": "1.2", "complete": true, "errored": false,
-		"planned_values": map[string]any{}, "resource_changes": changes,
+		"planned_values": map[string]any{}, "resource_changes": append([]map[string]any{}, changes...),
 	})
 	if err != nil {
 		t.Fatal(err)
