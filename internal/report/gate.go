@@ -178,7 +178,7 @@ func (p Pull) stopped() *fault.Error {
 	case StopFork:
 		return fault.New("A pull request from another repository is not planned.",
 			"Planning runs its code, and that code could read what the plan may read.",
-			"Push the branch to this repository and open the pull request from there.")
+			"Someone with write permission reads the change and comments `/plan`, which allows this one commit.")
 	case StopConflict:
 		return fault.New("The branch conflicts with its base.",
 			"What is planned is the result of the merge, and there is none.",
@@ -188,7 +188,7 @@ func (p Pull) stopped() *fault.Error {
 }
 
 // projectBudget is how much one project may take of an overview, in bytes.
-const projectBudget = 8_000
+const projectBudget = 20_000
 
 // overview is what the gate's check and the comment have in common.
 func (p *page) overview(pull Pull) {
