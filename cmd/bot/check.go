@@ -28,7 +28,6 @@ type check struct {
 	all              bool
 	settings         settings // where Terraform is, for directories
 	set              *gate.Set
-	tf               *terraform.Terraform
 	in               io.Reader
 	progress         io.Writer
 }

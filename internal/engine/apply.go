@@ -288,6 +288,9 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 	in := f.input(p, findings, j.config)
 	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, time.Now()
 	for _, s := range j.sets {
+		if !s.JudgesApplies() {
+			continue // the built-in set always does
+		}
 		d, err := s.JudgeApply(ctx, in)
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ func (e *Engine) compiled(ctx context.Context, repoID int64, commit, dir string)
 		return nil, fmt.Errorf("read policies: %w", err)
 	}
 	if len(entries) > 0 {
-		if set, err = gate.Load(dir, fsys); err != nil {
+		if set, err = gate.Load(dir, fsys, e.cfg.Builtin); err != nil {
 			return nil, err
 		}
 	}
@@ -89,6 +89,9 @@ func digestOf(sets []*gate.Set) string {
 func judgeAll(ctx context.Context, sets []*gate.Set, planJSON []byte) (findings []change.Finding, judged int, err error) {
 	seen := map[change.Finding]bool{}
 	for _, s := range sets {
+		if !s.JudgesPlans() {
+			continue // the built-in set always does
+		}
 		r, err := s.JudgePlan(ctx, planJSON)
 		if err != nil {
 			return nil, 0, err

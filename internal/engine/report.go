@@ -328,6 +328,9 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 	in.Now = time.Now()
 	var out []report.Requirement
 	for _, s := range e.setsOf(r, cfg.Policies.Dir) {
+		if !s.JudgesApplies() {
+			continue
+		}
 		d, err := s.JudgeApply(e.life, in)
 		if err != nil {
 			e.cfg.Logger.Warn("ask the apply gate what is missing", "run", r.ID, "error", err)
