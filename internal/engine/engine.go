@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -120,6 +121,9 @@ func (e *Engine) Stop(ctx context.Context) error {
 
 // adopt takes over the runs and executions of an earlier process of this server.
 func (e *Engine) adopt(ctx context.Context) error {
+	if err := os.RemoveAll(filepath.Join(e.cfg.DataDir, "work")); err != nil {
+		return fmt.Errorf("clear the workspaces of an earlier process: %w", err)
+	}
 	type left struct {
 		runs  []store.Run
 		execs []store.Execution

@@ -113,7 +113,11 @@ func outcome(j *job, err error) (change.RunState, *fault.Error) {
 	return state, nil
 }
 
-func (e *Engine) workDir(runID string) string { return filepath.Join(e.cfg.DataDir, "work", runID) }
+// workDir is this process's directory for a run. Terraform of a process that died may still be
+// about to leave another's.
+func (e *Engine) workDir(runID string) string {
+	return filepath.Join(e.cfg.DataDir, "work", e.boot, runID)
+}
 
 // prepare finds out what is to be planned and puts it on disk.
 func (e *Engine) prepare(ctx context.Context, j *job) (err error) {

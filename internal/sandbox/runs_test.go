@@ -86,6 +86,46 @@ func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 	})
 }
 
+func TestServerKilledDuringAPlanMakesItAgain(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	w := startSmall(t, one)
+	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
+	<-g.reached
+	if err := w.Bot.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Bot.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(g.open)
+	head := p.Info().HeadSHA
+	want(t, w, head, "tollgate", "success")
+	for _, name := range []string{"tollgate", "tollgate/plan: app"} {
+		n := 0
+		for _, c := range w.Repo.CheckRuns(head) {
+			if c.Name == name {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%d checks %q, want 1", n, name)
+		}
+	}
+	// An orderly stop does the same.
+	g = newGate(t)
+	p = propose(t, w, "slower", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
+	<-g.reached
+	if err := w.Bot.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Bot.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(g.open)
+	want(t, w, p.Info().HeadSHA, "tollgate", "success")
+}
+
 func TestTwentyPushesInTenSeconds(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)

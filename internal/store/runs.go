@@ -99,8 +99,12 @@ func (tx *Tx) MoveRun(ctx context.Context, id string, to change.RunState, flt *f
 	return one(ctx, tx, set+` where id = ?`, to, faultJSON(flt), millis(tx.Now), id)
 }
 
-// SetRunInputs records what the run is made from.
+// SetRunInputs records what the run is made from, and forgets the plans of an attempt at it that
+// was interrupted.
 func (tx *Tx) SetRunInputs(ctx context.Context, r Run) error {
+	if _, err := exec(ctx, tx, `delete from plans where run_id = ?`, r.ID); err != nil {
+		return err
+	}
 	return one(ctx, tx, `update runs set base_sha = ?, tree = ?, policy_digest = ?, config = ? where id = ?`,
 		r.BaseSHA, r.Tree, r.PolicyDigest, r.Config, r.ID)
 }
