@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +61,9 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command) 
 	}
 	switch cmd.Name {
 	case "plan":
+		if err := e.knownProject(ctx, ev, cmd.Project); err != nil {
+			return err
+		}
 		if err := e.replan(ctx, ev.Repo, ev.Pull, ev.Sender, "/plan"); err != nil {
 			return err
 		}
@@ -76,6 +80,19 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command) 
 		return err
 	}
 	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerHelp(names))
+}
+
+// knownProject refuses a name that no plan of the pull request has. All projects are planned
+// together even if one is named: what is approved is the whole change.
+func (e *Engine) knownProject(ctx context.Context, ev github.Event, name string) error {
+	if name == "" {
+		return nil
+	}
+	names, err := e.projectNames(ctx, pullKey{ev.Repo.ID, ev.Pull})
+	if err != nil || slices.Contains(names, name) {
+		return err
+	}
+	return fault.New("No project of that name is affected by this pull request.", "Nothing was planned.", "The summary comment lists the projects; `/plan` plans them all.")
 }
 
 // askApply turns the comment into a durable request for the head that GitHub has now.
@@ -169,11 +186,14 @@ func (e *Engine) projectNames(ctx context.Context, key pullKey) ([]string, error
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil
 	}
+	if err != nil {
+		return nil, err
+	}
 	var names []string
 	for _, p := range v.plans[v.newest().ID] {
 		names = append(names, p.Project.Name)
 	}
-	return names, err
+	return names, nil
 }
 
 // written is the command as its author wrote it.
