@@ -29,7 +29,6 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
 	"github.com/tollgate/tollgate/internal/web"
-	// 	"github.com/tollgate/tollgate/internal/web"
 	"github.com/tollgate/tollgate/internal/webhook"
 	"github.com/tollgate/tollgate/internal/workspace"
 	"github.com/tollgate/tollgate/policies"

@@ -20,7 +20,7 @@ var (
 
 // terraformEnviron is the allow-listed part of environ.
 func terraformEnviron(environ []string, further string) []string {
-	names := append(strings.Split(further, ","), passedNames...)
+	names := append(list(further), passedNames...)
 	var out []string
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
