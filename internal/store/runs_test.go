@@ -130,11 +130,29 @@ func TestWhatIsSetOnARun(t *testing.T) {
 	want.BaseSHA, want.Tree, want.PolicyDigest, want.Config = "base", "tree", "sha256:1", `{"Version":1}`
 	old := run(t, db, "old")
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
-		return errors.Join(tx.SetRunInputs(ctx, want), tx.OwnRun(ctx, "new", "boot-2"), tx.CountPress(ctx, repo, 7), tx.CountPress(ctx, repo, 7))
+		return errors.Join(tx.SetRunInputs(ctx, want), tx.OwnRun(ctx, "new", "boot-2"))
 	})
-	want.Owner, want.Presses, want.CreatedAt = "boot-2", 2, want.CreatedAt.Truncate(time.Millisecond)
+	want.Owner, want.CreatedAt = "boot-2", want.CreatedAt.Truncate(time.Millisecond)
 	same(t, want, run(t, db, "new"))
 	same(t, old, run(t, db, "old"))
+}
+
+func TestCountPress(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	for _, id := range []string{"old", "new"} {
+		addRun(t, db, 7, id)
+		moveRun(t, db, id, change.RunRunning, change.RunFailed)
+	}
+	addRun(t, db, 8, "of another pull request")
+	for range 2 {
+		write(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.CountPress(ctx, repo, 7) })
+	}
+	for id, want := range map[string]int{"old": 0, "new": 2, "of another pull request": 0} {
+		if got := run(t, db, id).Presses; got != want {
+			t.Errorf("run %s: %d presses, want %d", id, got, want)
+		}
+	}
 }
 
 func TestPlansOfARun(t *testing.T) {
