@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -62,6 +63,7 @@ func serveCommand() *cobra.Command {
 // server is the running product with its HTTP face.
 type server struct {
 	log      *slog.Logger
+	lock     *os.File
 	store    *store.DB
 	git      *workspace.Workspace
 	engine   *engine.Engine
@@ -85,6 +87,10 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	if err != nil {
 		return nil, err
 	}
+	// Before anything is made: the receiver refuses a secret that could be guessed.
+	if _, err := webhook.New(webhook.Config{Secret: redact.New(strings.TrimSpace(string(secret))), Logger: log, Accept: refuseAll}); err != nil {
+		return nil, err
+	}
 	app, err := newApp(s, log)
 	if err != nil {
 		return nil, err
@@ -94,6 +100,9 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	}
 	if err := os.MkdirAll(s.DataDir, 0o700); err != nil {
 		return nil, fault.Wrap(err, "The data directory cannot be created.", "Tollgate keeps everything there.", "Check --data-dir and its permissions.")
+	}
+	if srv.lock, err = lockDir(ctx, s.DataDir); err != nil {
+		return nil, err
 	}
 	if srv.store, err = store.Open(ctx, s.path(s.Database, "tollgate.db")); err != nil {
 		return nil, err
@@ -118,6 +127,11 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	srv.http.RegisterOnShutdown(end)
 	return srv, nil
+}
+
+// refuseAll accepts nothing: it stands in where only the settings of the receiver are checked.
+func refuseAll(context.Context, string, string, github.Event) (bool, error) {
+	return false, errors.New("the server is not running yet")
 }
 
 func newApp(s settings, log *slog.Logger) (*github.App, error) {
@@ -156,6 +170,30 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		DataDir: s.DataDir, Runner: self, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ),
 		Ended:       func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
+}
+
+// lockPatience is how long a new server waits for the old one to leave the data directory.
+const lockPatience = 30 * time.Second
+
+// lockDir makes sure that one server at a time works in a data directory. The lock ends with the
+// process, however that ends.
+func lockDir(ctx context.Context, dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(err, "The data directory cannot be written.", "Tollgate keeps everything there.", "Check --data-dir and its permissions.")
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	for {
+		if err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
+			return f, nil
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, errors.Join(fault.Wrap(err, "Another server works in the data directory "+dir+".", "Two would undo each other's work.", "End the other one, or give this one a directory of its own."), f.Close())
+		}
+	}
 }
 
 // keyFile returns 32 random bytes that stay the same for a data directory.
@@ -241,5 +279,8 @@ func (srv *server) close() {
 	}
 	if srv.listener != nil {
 		_ = srv.listener.Close()
+	}
+	if srv.lock != nil {
+		_ = srv.lock.Close()
 	}
 }

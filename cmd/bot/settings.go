@@ -128,7 +128,12 @@ func (s *settings) readFile() (map[string]string, []error) {
 				"A misspelt setting would silently fall back to its default.", "Use the names of the flags that `bot serve --help` lists."))
 			continue
 		}
-		out[k] = fmt.Sprint(v)
+		switch v.(type) {
+		case string, bool, int, int64, uint64, float64:
+			out[k] = fmt.Sprint(v)
+		default:
+			faults = append(faults, fault.New(fmt.Sprintf("The key %q in %s has no value, or a list.", k, s.Config), "A setting is one text or number.", "Give it a value, or remove the line."))
+		}
 	}
 	return out, faults
 }

@@ -40,6 +40,8 @@ type Pull struct {
 	HeadSHA  string    `json:"head_sha"`
 	HeadRef  string    `json:"head_ref"`
 	BaseRef  string    `json:"base_ref"`
+	// DefaultRef is the repository's default branch.
+	DefaultRef string `json:"default_ref"`
 	// MergeSHA is the commit on the base branch that a merged pull request became.
 	MergeSHA string `json:"merge_sha"`
 	Commits  int    `json:"commits"` // how many commits GitHub counts, to detect a truncated list

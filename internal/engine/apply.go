@@ -112,17 +112,21 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	if err != nil {
 		return err
 	}
-	if v.busy() {
-		return e.again(ctx, req) // a plan or an apply of this pull request is under way
-	}
-	if time.Since(req.Asked) > applyPatience {
+	switch {
+	case req.Asked.Before(v.pull.CancelledAt):
+		return nil
+	case time.Since(req.Asked) > applyPatience:
 		return e.refuse(ctx, req, fault.New("The request to apply is too old.", "Facts and approvals may have changed since.", "Ask again with `/apply`."))
+	case v.busy():
+		return e.again(ctx, req) // a plan or an apply of this pull request is under way
 	}
 	f, err := e.facts(ctx, req)
 	if err != nil {
 		return e.unlessTransient(ctx, req, err)
 	}
-	f.pull.Reviews, f.pull.Authors, f.pull.AllowedSHA, f.pull.PushedAt, f.pull.Note = f.reviews, f.commits, v.pull.AllowedSHA, v.pull.PushedAt, v.pull.Note
+	known := v.pull
+	known.Pull, known.Reviews, known.Authors = f.pull.Pull, f.reviews, f.commits
+	f.pull = known
 	if err := e.save(ctx, f.pull); err != nil {
 		return err
 	}
@@ -187,7 +191,7 @@ func precondition(req applyRequest, f facts, v view) *fault.Error {
 	if f.pull.HeadSHA != req.HeadSHA {
 		return fault.New("The head of the pull request moved since the apply was asked for.", "What would be applied is not what was looked at.", "Look at the new plan and ask again.")
 	}
-	if v.reviewed().ID == "" || v.reviewed().HeadSHA != f.pull.HeadSHA {
+	if r := v.reviewed(); r.HeadSHA != f.pull.HeadSHA || r.State != change.RunPassed && r.State != change.RunFailed {
 		return fault.New("There is no plan of the newest commit yet.", "Only what was planned, judged and approved is applied.", "Comment `/plan`, then ask again.")
 	}
 	if req.Trigger != triggerMerge {
@@ -234,7 +238,7 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 		return fault.New("This repository is not applied on "+req.on()+".", "Its "+project.File+" says so under `apply.on`.", "Use one of: "+strings.Join(j.config.Apply.On, ", ")+".")
 	}
 	for _, p := range plans {
-		if err := e.authorise(ctx, req, f, v, j, p); err != nil {
+		if err := e.authorise(ctx, req, f, v, j, p); err != nil && !errors.Is(err, errStateBusy) {
 			return err
 		}
 	}
@@ -281,10 +285,16 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 	if err := sameEffect(v, p); err != nil {
 		return err
 	}
+	// The view leaves the findings of some runs out; a decision rests on the whole plan.
+	p, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Plan, error) { return tx.Plan(ctx, p.ID) })
+	if err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
 	findings, err := e.judgeAgain(ctx, j, p)
 	if err != nil {
 		return err
 	}
+	f.reviews = ofEffect(f.reviews, v.shownSince(p.Project.Name))
 	in := f.input(p, findings, j.config)
 	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, time.Now()
 	for _, s := range j.sets {
@@ -300,6 +310,14 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 		}
 	}
 	return e.claim(ctx, req, f, j, p)
+}
+
+// ofEffect leaves out the approvals that were given before the plan with this effect could be seen.
+// GitHub tells times in whole seconds.
+func ofEffect(reviews []change.Review, since time.Time) []change.Review {
+	return slices.DeleteFunc(slices.Clone(reviews), func(r change.Review) bool {
+		return r.State == "approved" && r.SubmittedAt.Before(since.Truncate(time.Second))
+	})
 }
 
 // input is what the apply gate sees of a plan.
@@ -370,7 +388,7 @@ func refusal(name string, d gate.Decision) error {
 	return &refusedError{fault.New("The plan of "+name+" may not be applied.", "", "When that has changed, comment `/apply`."), slices.Compact(reasons)}
 }
 
-// refuse records a refusal in the ledger and tells the person.
+// refuse records a refusal in the ledger, and leaves it to a durable task to tell the person.
 func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error {
 	r := report.Refusal{Command: req.Command, Fault: fault.Public(err)}
 	var refused *refusedError
@@ -383,6 +401,9 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 				return err
 			}
 		}
+		if err := e.queue.Put(ctx, tx, taskAnswer, answer{req.Repo, req.Number, report.AnswerRefused(r)}, time.Time{}); err != nil {
+			return err
+		}
 		return audit.Append(ctx, tx, audit.Entry{Actor: req.Actor, Action: req.action(), Outcome: "refused", Origin: req.origin(),
 			Subject: map[string]any{"repository": req.Repo.ID, "pull": req.Number, "head": req.HeadSHA, "project": req.Project,
 				"reason": r.Fault.Text(), "denials": r.Denials}})
@@ -391,5 +412,5 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 		return err
 	}
 	e.reportSoon(pullKey{req.Repo.ID, req.Number})
-	return e.answer(ctx, req.Repo, req.Number, report.AnswerRefused(r))
+	return nil
 }

@@ -74,7 +74,7 @@ func TestSameEffect(t *testing.T) {
 		"planned again, with the same effect": {shown: []store.Plan{aPlan("then", "a", change.RunPassed)}, plan: now},
 		"denied then, the same now":           {shown: []store.Plan{aPlan("then", "a", change.RunFailed)}, plan: now},
 		"another effect": {shown: []store.Plan{aPlan("then", "a", change.RunPassed)}, plan: other(now),
-			fault: "has another effect than the one that was looked at: 0 to create, 1 to update, 0 to replace, 0 to delete before, 0 to create, 1 to update, 0 to replace, 1 to delete now."},
+			fault: "has another effect than the one that was looked at: 1 to update before, 1 to delete, 1 to update now."},
 		"nothing was shown":       {plan: now, fault: "There was no finished plan of a to look at before."},
 		"it was not finished":     {shown: []store.Plan{aPlan("then", "a", change.RunErrored)}, plan: now, fault: "There was no finished plan of a"},
 		"another project's shown": {shown: []store.Plan{aPlan("then", "b", change.RunPassed)}, plan: now, fault: "There was no finished plan of a"},

@@ -28,13 +28,12 @@ func (e *Engine) command(ctx context.Context, ev github.Event) error {
 		}
 		return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerRefused(report.Refusal{Command: "comment", Fault: fault.New("This looks like a command but is not one.", "", hint)}))
 	}
-	if err := e.sameComment(ctx, ev); err != nil {
+	comment, ok, err := e.sameComment(ctx, ev)
+	if err != nil || !ok {
 		return err
 	}
-	if err := e.cfg.GitHub.React(ctx, ev.Repo, ev.CommentID, "eyes"); err != nil && unreachable(err) {
-		return err
-	}
-	err := e.obey(ctx, ev, cmd)
+	e.react(ctx, ev.Repo, ev.CommentID, "eyes")
+	err = e.obey(ctx, ev, cmd, comment)
 	var flt *fault.Error
 	if err != nil && !unreachable(err) && errors.As(err, &flt) {
 		return e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: written(cmd)}, err)
@@ -42,20 +41,28 @@ func (e *Engine) command(ctx context.Context, ev github.Event) error {
 	return err
 }
 
-// sameComment reads the comment again: the webhook's text could be old, or edited by another.
-func (e *Engine) sameComment(ctx context.Context, ev github.Event) error {
-	c, err := e.cfg.GitHub.Comment(ctx, ev.Repo, ev.CommentID)
-	if err != nil {
-		return fmt.Errorf("read comment: %w", err)
+// react shows that a comment was seen. Nothing depends on it.
+func (e *Engine) react(ctx context.Context, repo change.Repo, comment int64, content string) {
+	if err := e.cfg.GitHub.React(ctx, repo, comment, content); err != nil {
+		e.cfg.Logger.Info("react to a comment", "comment", comment, "error", err)
 	}
-	if c.Body != ev.CommentBody || c.Author.ID != ev.Sender.ID || c.Edited || c.Pull != ev.Pull {
-		return e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: "command"},
-			fault.New("The comment was edited.", "Others can edit a comment, so only an unchanged one is a command.", "Write a new comment."))
-	}
-	return nil
 }
 
-func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command) error {
+// sameComment reads the comment again, for the webhook's text could be old, or edited by another.
+// It reports whether it still is what the webhook said; if not, the person has been told.
+func (e *Engine) sameComment(ctx context.Context, ev github.Event) (github.Comment, bool, error) {
+	c, err := e.cfg.GitHub.Comment(ctx, ev.Repo, ev.CommentID)
+	if err != nil {
+		return c, false, fmt.Errorf("read comment: %w", err)
+	}
+	if c.Body != ev.CommentBody || c.Author.ID != ev.Sender.ID || c.Edited || c.Pull != ev.Pull {
+		return c, false, e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: "command"},
+			fault.New("The comment was edited.", "Others can edit a comment, so only an unchanged one is a command.", "Write a new comment."))
+	}
+	return c, true, nil
+}
+
+func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command, comment github.Comment) error {
 	if err := e.mayCommand(ctx, ev.Repo, ev.Sender); err != nil {
 		return err
 	}
@@ -64,10 +71,11 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command) 
 		if err := e.knownProject(ctx, ev, cmd.Project); err != nil {
 			return err
 		}
-		if err := e.replan(ctx, ev.Repo, ev.Pull, ev.Sender, "/plan"); err != nil {
+		if err := e.replan(ctx, ev.Repo, ev.Pull, ev.Sender, "/plan", seen{at: comment.CreatedAt}); err != nil {
 			return err
 		}
-		return e.cfg.GitHub.React(ctx, ev.Repo, ev.CommentID, "rocket")
+		e.react(ctx, ev.Repo, ev.CommentID, "rocket")
+		return nil
 	case "apply":
 		return e.askApply(ctx, ev, cmd)
 	case "unlock":
@@ -115,9 +123,11 @@ func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view) erro
 		return nil
 	}
 	if done {
-		return e.cfg.GitHub.React(ctx, req.Repo, req.CommentID, "rocket")
+		e.react(ctx, req.Repo, req.CommentID, "rocket")
+		return nil
 	}
-	return e.refuse(ctx, req, fault.New("There is nothing to apply.", "Every plan of this pull request is empty or was applied before.", ""))
+	return e.refuse(ctx, req, fault.New("There is nothing to apply now.",
+		"Every plan that was asked for is empty, was applied before, or depends on a project that is not applied yet.", ""))
 }
 
 // unlock releases a project whose last apply ended nobody knows how. Terraform's own lock is not
@@ -133,6 +143,11 @@ func (e *Engine) unlock(ctx context.Context, ev github.Event, cmd github.Command
 	for _, p := range v.plans[v.newest().ID] {
 		if p.Project.Name == cmd.Project {
 			key = p.StateKey
+		}
+	}
+	for _, x := range v.executions { // also when the newest run has no plan
+		if x.Project.Name == cmd.Project && x.State == change.ExecUnknown {
+			key = x.StateKey
 		}
 	}
 	holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, key) })
@@ -168,8 +183,13 @@ func (e *Engine) cancel(ctx context.Context, ev github.Event) error {
 	if err != nil {
 		return err
 	}
+	// Requests to apply that wait for a plan or for another apply end as well.
+	v.pull.CancelledAt = time.Now()
+	if err := e.save(ctx, v.pull); err != nil {
+		return err
+	}
 	var names []string
-	if !v.newest().State.Done() {
+	if v.newest().ID != "" && !v.newest().State.Done() {
 		for _, p := range v.plans[v.newest().ID] {
 			names = append(names, p.Project.Name)
 		}
@@ -198,6 +218,17 @@ func (e *Engine) projectNames(ctx context.Context, key pullKey) ([]string, error
 
 // written is the command as its author wrote it.
 func written(c github.Command) string { return strings.TrimSpace("/" + c.Name + " " + c.Project) }
+
+// answer is a comment to be written.
+type answer struct {
+	Repo   change.Repo `json:"repo"`
+	Number int         `json:"number"`
+	Body   string      `json:"body"`
+}
+
+func (e *Engine) sendAnswer(ctx context.Context, a answer) error {
+	return e.answer(ctx, a.Repo, a.Number, a.Body)
+}
 
 // answer writes a comment of its own.
 func (e *Engine) answer(ctx context.Context, repo change.Repo, number int, body string) error {

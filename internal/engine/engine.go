@@ -2,8 +2,8 @@
 // and judges plans, applies what was approved and reports, one file per concern.
 //
 // Events are hints. Each leads to the same question, what GitHub says now and what the store says
-// was done, and the answer to it; so an event may come twice, late, or never, and the sweeper or
-// the next event makes up for it. All decisions about one pull request are taken one after the
+// was done, and the answer to it; so an event may come twice or late, and the next event makes up
+// for one that is lost. All decisions about one pull request are taken one after the
 // other; plans and applies run beside them.
 package engine
 
@@ -73,6 +73,7 @@ const (
 	taskEvent  = "event"
 	taskApply  = "apply"
 	taskReport = "report"
+	taskAnswer = "answer"
 )
 
 // New prepares an engine. It does nothing before Start.
@@ -138,6 +139,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read unfinished work: %w", err)
 	}
+	if err := e.reportUnfinished(ctx); err != nil {
+		return err
+	}
 	for _, x := range l.execs {
 		e.cfg.Logger.Info("adopting an apply", "execution", x.ID, "project", x.Project.Name)
 		e.watch(x)
@@ -148,6 +152,23 @@ func (e *Engine) adopt(ctx context.Context) error {
 		e.begin(r, 0)
 	}
 	return nil
+}
+
+// reportUnfinished asks for a report of every pull request of which GitHub was last told that a
+// check goes on: the earlier process may have ended between a result and its report.
+func (e *Engine) reportUnfinished(ctx context.Context) error {
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		pulls, err := tx.PullsWithoutEnd(ctx, completed)
+		if err != nil {
+			return err
+		}
+		for _, p := range pulls {
+			if err := e.queue.Put(ctx, tx, taskReport, pullKey{p.RepoID, p.Number}, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Accept commits one webhook delivery and the task that it leads to, in one transaction. It
@@ -163,18 +184,28 @@ func (e *Engine) Accept(ctx context.Context, deliveryID, meaning string, ev gith
 	return fresh, err
 }
 
-// A pull request, comment or check that GitHub does not know yet may appear within seconds of its
-// webhook; one that is still unknown after so many attempts, about two minutes, was deleted.
-const notFoundAttempts = 8
+// mendAttempts take about two minutes.
+const mendAttempts = 8
+
+// mayMend knows refusals of GitHub that often pass: what a webhook tells of may appear within
+// seconds, and a key or a permission may just be being changed.
+func mayMend(err error) bool {
+	for _, e := range []error{github.ErrNotFound, github.ErrForbidden, github.ErrUnauthorized, github.ErrRejected, github.ErrIncomplete} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
 
 // do is the queue's handler. Only what another try may mend is tried again.
 func (e *Engine) do(ctx context.Context, t queue.Task) error {
 	err := e.dispatch(ctx, t)
 	var flt *fault.Error
 	switch {
-	case err == nil, unreachable(err):
+	case err == nil, unreachable(err), t.Name == taskReport: // a report is what keeps checks truthful
 		return err
-	case errors.Is(err, github.ErrNotFound) && t.Attempt < notFoundAttempts:
+	case mayMend(err) && t.Attempt < mendAttempts:
 		return err
 	case errors.As(err, &flt):
 		e.cfg.Logger.Warn("task ends without effect", "task", t.Name, "error", err)
@@ -191,6 +222,8 @@ func (e *Engine) dispatch(ctx context.Context, t queue.Task) error {
 		return decoded(ctx, t, e.applyStep)
 	case taskReport:
 		return decoded(ctx, t, e.report)
+	case taskAnswer:
+		return decoded(ctx, t, e.sendAnswer)
 	}
 	return queue.Permanent(fmt.Errorf("unknown task %q", t.Name))
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/github"
@@ -30,7 +32,7 @@ var (
 func (e *Engine) event(ctx context.Context, ev github.Event) error {
 	switch ev.Kind {
 	case github.KindPullRequest:
-		return e.sync(ctx, ev.Repo, ev.Pull, ev.Action)
+		return e.sync(ctx, ev)
 	case github.KindComment:
 		return e.command(ctx, ev)
 	case github.KindReview:
@@ -67,12 +69,15 @@ func (e *Engine) save(ctx context.Context, p store.Pull) error {
 }
 
 // sync brings the runs of a pull request in line with its head commit.
-func (e *Engine) sync(ctx context.Context, repo change.Repo, number int, reason string) error {
-	key := pullKey{repo.ID, number}
+func (e *Engine) sync(ctx context.Context, ev github.Event) error {
+	key := pullKey{ev.Repo.ID, ev.Pull}
 	unlock := e.decisions.lock(key)
 	defer unlock()
-	pull, err := e.read(ctx, repo, number)
+	pull, err := e.read(ctx, ev.Repo, ev.Pull)
 	if err != nil {
+		return err
+	}
+	if err := e.lookAgain(ctx, ev, pull); err != nil {
 		return err
 	}
 	pull.Note = stopped(pull)
@@ -92,13 +97,43 @@ func (e *Engine) sync(ctx context.Context, repo change.Repo, number int, reason 
 			return err
 		}
 	default:
-		if err := e.ensureRun(ctx, pull, reason); err != nil {
+		if err := e.ensureRun(ctx, pull, ev.Action); err != nil {
 			return err
 		}
 	}
 	e.reportSoon(key)
 	return nil
 }
+
+// GitHub's answers may lag behind its webhooks for some seconds.
+var lag = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}
+
+// lookAgain puts further looks at a pull request whose webhook names a head that GitHub does not
+// show and that was never planned: either the answer is old, or the webhook is.
+func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) error {
+	if ev.HeadSHA == "" || ev.HeadSHA == p.HeadSHA {
+		return nil
+	}
+	v, err := e.view(ctx, keyOf(p.Pull))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if slices.ContainsFunc(v.runs, func(r store.Run) bool { return r.HeadSHA == ev.HeadSHA }) {
+		return nil
+	}
+	ev.HeadSHA, ev.Action = "", actionLookAgain
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		for _, d := range lag {
+			if err := e.queue.Put(ctx, tx, taskEvent, ev, time.Now().Add(d)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// actionLookAgain marks an event of our own.
+const actionLookAgain = "look again"
 
 // stopped says why a pull request is not planned by itself, or nil.
 func stopped(p store.Pull) *fault.Error {
@@ -121,7 +156,9 @@ func (e *Engine) ensureRun(ctx context.Context, p store.Pull, reason string) err
 	}
 	if last.HeadSHA == p.HeadSHA && last.BaseRef == p.BaseRef && last.State != change.RunSuperseded {
 		// Closing a pull request cancels its run; whoever cancelled one otherwise meant it.
-		if last.State != change.RunCancelled || reason != "reopened" {
+		again := last.State == change.RunCancelled && reason == "reopened" ||
+			last.State == change.RunErrored && (reason == "reopened" || reason == actionLookAgain)
+		if !again {
 			return nil
 		}
 	}
@@ -246,15 +283,34 @@ func (e *Engine) rerun(ctx context.Context, ev github.Event) error {
 
 // replanFor plans again on a press, and tells the person why if it does not.
 func (e *Engine) replanFor(ctx context.Context, ev github.Event, number int) error {
-	err := e.replan(ctx, ev.Repo, number, ev.Sender, "re-run")
+	err := e.replan(ctx, ev.Repo, number, ev.Sender, "re-run", seen{head: ev.HeadSHA})
 	return e.unlessTransient(ctx, applyRequest{Repo: ev.Repo, Number: number, Trigger: triggerButton, Actor: ev.Sender, HeadSHA: ev.HeadSHA, Command: "the Re-plan button"}, err)
 }
 
+// seen is what a person can have looked at when asking for a plan.
+type seen struct {
+	head string    // the commit of the check whose button was pressed, or
+	at   time.Time // when the comment was written
+}
+
+// covers reports whether the person can have seen the head that the pull request has now.
+func (s seen) covers(known, now store.Pull) bool {
+	if s.head != "" {
+		return s.head == now.HeadSHA
+	}
+	// GitHub tells times in whole seconds.
+	return known.HeadSHA == now.HeadSHA && !known.PushedAt.Truncate(time.Second).After(s.at)
+}
+
 // replan plans the head again because a person with write permission asked for it.
-func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor change.User, reason string) error {
+func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor change.User, reason string, s seen) error {
 	unlock := e.decisions.lock(pullKey{repo.ID, number})
 	defer unlock()
 	if err := e.mayCommand(ctx, repo, actor); err != nil {
+		return err
+	}
+	known, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Pull, error) { return tx.Pull(ctx, repo.ID, number) })
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	pull, err := e.read(ctx, repo, number)
@@ -266,7 +322,12 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 		return fault.New("The pull request is closed.", "Only what can still be merged is planned.", "Reopen it first.")
 	case pull.Merged:
 		reason = reasonMergedAgain
+	case pull.Fork && !s.covers(known, pull):
+		return fault.New("The fork's head moved while you looked.", "A plan runs its code, so only a commit that you can have read is planned.", "Read the new commit and ask again.")
 	case pull.Fork:
+		if err := e.allowFork(ctx, pull, actor); err != nil {
+			return err
+		}
 		pull.AllowedSHA = pull.HeadSHA
 	}
 	if pull.Note = stopped(pull); pull.Note != nil && !pull.Draft {
@@ -281,6 +342,14 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 	}
 	e.reportSoon(keyOf(pull.Pull))
 	return nil
+}
+
+// allowFork writes to the ledger who let code from outside be planned.
+func (e *Engine) allowFork(ctx context.Context, p store.Pull, actor change.User) error {
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		return audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "plan.fork", Outcome: "allowed", Origin: "pull request",
+			Subject: map[string]any{"repository": p.Repo.ID, "pull": p.Number, "head": p.HeadSHA}})
+	})
 }
 
 // mayCommand asks GitHub, live, whether the person has write permission.

@@ -48,12 +48,20 @@ func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, j *job, p
 		}
 		return audit.Append(ctx, tx, e.authorisation(req, f, j, p, x))
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrConflict):
 		_ = os.RemoveAll(e.ExecutionDir(x.ID))
-		if errors.Is(err, store.ErrConflict) {
-			return e.locked(ctx, p)
+		return e.locked(ctx, p)
+	default:
+		// A commit whose answer is lost may have happened; then there is no way back.
+		_, known := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Execution(ctx, x.ID) })
+		if errors.Is(known, store.ErrNotFound) {
+			_ = os.RemoveAll(e.ExecutionDir(x.ID))
 		}
-		return err
+		if known != nil {
+			return errors.Join(err, known)
+		}
 	}
 	e.reportSoon(keyOf(f.pull.Pull))
 	if err := runner.Start(e.cfg.Runner, e.runnerDir(x.ID), spec); err != nil {
@@ -78,7 +86,10 @@ func (e *Engine) authorisation(req applyRequest, f facts, j *job, p store.Plan, 
 		"effect": p.Summary.EffectDigest, "policies": digestOf(j.sets), "approvers": approvers}}
 }
 
-// locked says who holds the state.
+// errStateBusy says that another apply of the same state has to end first.
+var errStateBusy = errors.New("another apply holds the state")
+
+// locked says who holds the state, or that it is worth waiting.
 func (e *Engine) locked(ctx context.Context, p store.Plan) error {
 	holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, p.StateKey) })
 	if errors.Is(err, store.ErrNotFound) {
@@ -91,8 +102,7 @@ func (e *Engine) locked(ctx context.Context, p store.Plan) error {
 		return fault.New(fmt.Sprintf("The state of %s is frozen: how its last apply ended, from pull request #%d, is unknown.", p.Project.Name, holder.Number),
 			"Applying on top of it could do things twice.", "Find out what was applied, then release it with `/unlock "+p.Project.Name+"`.")
 	}
-	return fault.New(fmt.Sprintf("The state of %s is being changed by an apply of pull request #%d.", p.Project.Name, holder.Number),
-		"Two applies at once would undo each other.", "Wait until it has ended, then comment `/apply`.")
+	return errStateBusy
 }
 
 // layOut puts a fresh checkout and the decrypted plan where the apply runs. Nothing of the
@@ -147,14 +157,28 @@ func (e *Engine) watch(x store.Execution) {
 			delete(e.applying, x.ID)
 			e.mu.Unlock()
 		}()
-		log := e.cfg.Logger.With("execution", x.ID, "project", x.Project.Name)
-		if err := e.follow(e.life, x); err != nil && e.life.Err() == nil {
-			log.Error("follow apply", "error", err)
+		for e.life.Err() == nil {
+			err := e.follow(e.life, x)
+			if err == nil {
+				return
+			}
+			e.cfg.Logger.Error("follow apply; trying again", "execution", x.ID, "project", x.Project.Name, "error", err)
+			select {
+			case <-time.After(followPause):
+			case <-e.life.Done():
+			}
 		}
 	})
 }
 
+// followPause is between attempts to follow an apply when database or disk fail.
+const followPause = 5 * time.Second
+
 func (e *Engine) follow(ctx context.Context, x store.Execution) error {
+	x, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Execution(ctx, x.ID) })
+	if err != nil || x.State.Done() {
+		return err
+	}
 	if x.State == change.ExecClaimed {
 		status, err := runner.Seal(e.runnerDir(x.ID))
 		if err != nil {
@@ -186,7 +210,7 @@ func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.Execution
 	switch {
 	case s.State == runner.NotStarted:
 		return change.ExecFailedClean, fault.New("Terraform was not started.", "Nothing was changed. "+s.Reason, "Comment `/plan` for a new plan."), ""
-	case s.State != runner.Exited, s.Exit.Killed:
+	case s.State != runner.Exited, s.Exit.Killed, s.Exit.Code < 0:
 		return change.ExecUnknown, fault.New("Nobody can tell how the apply ended.",
 			"The process was killed, so a part of the change may have been made. Nothing is tried again, and the project is frozen.",
 			"Compare the infrastructure with the state, release Terraform's state lock if it is left, then comment `/unlock "+x.Project.Name+"`."), ""
@@ -200,6 +224,9 @@ func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.Execution
 	err = terraform.Explain(output, s.Exit.Code)
 	var failure *terraform.Failure
 	switch {
+	case errors.Is(err, terraform.ErrStateNotSaved), errors.Is(err, terraform.ErrCrashed):
+		// The state does not know of what was done, so another apply would do it again.
+		return change.ExecUnknown, fault.Public(err), ""
 	case !errors.As(err, &failure) || !failure.Untouched:
 		return change.ExecFailedPartial, fault.Public(err), ""
 	case errors.Is(err, terraform.ErrStale):

@@ -15,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/hclsource"
+	"github.com/tollgate/tollgate/internal/project"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
 )
@@ -31,12 +32,8 @@ const planLimit = time.Hour
 
 // planOne plans and judges one project and records the result, whatever it is.
 func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
-	p.State, p.StartedAt = change.RunRunning, time.Now()
-	err := e.record(ctx, *p)
-	if err == nil {
-		e.reportSoon(keyOf(j.pull.Pull))
-		err = e.planAndJudge(ctx, j, p)
-	}
+	p.StartedAt = time.Now()
+	err := e.planAndJudge(ctx, j, p)
 	if ctx.Err() != nil {
 		return
 	}
@@ -78,6 +75,9 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 	if err != nil {
 		return err
 	}
+	if p.Project.Engine != "" && p.Project.Engine != "terraform" {
+		return fault.New("The engine "+p.Project.Engine+" is not supported yet.", "Terraform would be run in its place, and the two read different lock files.", "Remove `engine` from "+project.File+", or plan this project elsewhere.")
+	}
 	if err := wholeFiles(j.pointers, source.Dirs()); err != nil {
 		return err
 	}
@@ -90,6 +90,17 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 	if err := e.awaitApply(ctx, key); err != nil {
 		return err
 	}
+	select {
+	case e.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-e.slots }()
+	p.State, p.StartedAt = change.RunRunning, time.Now()
+	if err := e.record(ctx, *p); err != nil {
+		return err
+	}
+	e.reportSoon(keyOf(j.pull.Pull))
 	result, file, err := e.terraformPlan(ctx, j, p, m)
 	if err != nil {
 		return err

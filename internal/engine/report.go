@@ -57,7 +57,7 @@ func (e *Engine) report(ctx context.Context, key pullKey) error {
 	}
 	g.Go(func() error { return e.sendComment(ctx, v) })
 	for _, x := range v.executions {
-		g.Go(func() error { return e.sendDeployment(ctx, v, x) })
+		g.Go(func() error { return e.showDeployment(ctx, v, x) })
 	}
 	return g.Wait()
 }
@@ -271,6 +271,16 @@ var deploymentState = map[change.ExecutionState]string{
 	change.ExecFailedClean: "failure", change.ExecFailedPartial: "failure", change.ExecUnknown: "error",
 }
 
+// showDeployment is best effort where GitHub refuses deployments to the App: the check tells all.
+func (e *Engine) showDeployment(ctx context.Context, v view, x store.Execution) error {
+	err := e.sendDeployment(ctx, v, x)
+	if errors.Is(err, github.ErrForbidden) || errors.Is(err, github.ErrNotFound) || errors.Is(err, github.ErrRejected) {
+		e.cfg.Logger.Warn("deployment is not shown", "execution", x.ID, "error", err)
+		return nil
+	}
+	return err
+}
+
 // sendDeployment shows an execution as a deployment of its environment.
 func (e *Engine) sendDeployment(ctx context.Context, v view, x store.Execution) error {
 	want := deploymentState[x.State]
@@ -320,10 +330,10 @@ func unreachable(err error) bool {
 // are for people to look at; an apply asks anew.
 func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requirement {
 	var cfg project.Config
-	if !p.State.Done() || r.ID != v.reviewed().ID || json.Unmarshal([]byte(r.Config), &cfg) != nil {
+	if !p.State.Done() || r.ID != v.reviewed().ID && r.ID != v.newest().ID || json.Unmarshal([]byte(r.Config), &cfg) != nil {
 		return nil
 	}
-	f := facts{pull: v.pull, reviews: v.pull.Reviews, commits: v.pull.Authors}
+	f := facts{pull: v.pull, reviews: ofEffect(v.pull.Reviews, v.shownSince(p.Project.Name)), commits: v.pull.Authors}
 	in := f.input(p, p.Findings, cfg)
 	in.Now = time.Now()
 	var out []report.Requirement
@@ -334,6 +344,7 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 		d, err := s.JudgeApply(e.life, in)
 		if err != nil {
 			e.cfg.Logger.Warn("ask the apply gate what is missing", "run", r.ID, "error", err)
+			out = append(out, report.Requirement{Text: "The policies for applying can be evaluated"})
 			continue
 		}
 		for _, q := range d.Requirements {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,15 +28,16 @@ const outagePatience = 15 * time.Minute
 
 // job is one run while it is worked on.
 type job struct {
-	run      store.Run
-	pull     store.Pull
-	config   project.Config
-	sets     []*gate.Set
-	tree     fs.FS    // the merged tree, for reading
-	root     string   // the merged tree on disk, for Terraform
-	pointers []string // files of which Git LFS keeps the content elsewhere
-	plans    []store.Plan
-	changed  map[string]bool // files that the pull request changes
+	run       store.Run
+	pull      store.Pull
+	config    project.Config
+	sets      []*gate.Set
+	tree      fs.FS    // the merged tree, for reading
+	root      string   // the merged tree on disk, for Terraform
+	protected string   // the tip of the default branch, if that is not the base
+	pointers  []string // files of which Git LFS keeps the content elsewhere
+	plans     []store.Plan
+	changed   map[string]bool // files that the pull request changes
 }
 
 // begin works on a run in the background after a pause.
@@ -87,10 +89,17 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 	if err != nil {
 		log.Warn("run ended without a verdict", "error", err)
 	}
-	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, run.ID, state, flt) })
-	if err != nil {
+	for {
+		err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, run.ID, state, flt) })
+		if err == nil {
+			break
+		}
 		log.Error("record the end of a run", "error", err)
-		return
+		select { // a disk that is full now may not be later; a run that was superseded is over
+		case <-time.After(followPause):
+		case <-ctx.Done():
+			return
+		}
 	}
 	e.cfg.Ended("run", string(state))
 	e.reportNow(ctx, pullKey{run.RepoID, run.Number})
@@ -216,7 +225,16 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	j.run.BaseSHA = commits.Base
+	j.run.BaseSHA, j.protected = commits.Base, ""
+	if main := j.pull.DefaultRef; main != "" && main != j.run.BaseRef {
+		// Anybody with write permission can make a branch with settings of their own and open a
+		// pull request onto it, so those of the default branch hold as well.
+		c, err := e.cfg.Git.Fetch(ctx, workspace.Fetch{RepoID: repo.ID, URL: f.URL, Token: f.Token, BaseRef: main})
+		if err != nil {
+			return err
+		}
+		j.protected = c.Base
+	}
 	if ofMerge(j.run) {
 		return e.mergedTree(ctx, j)
 	}
@@ -271,6 +289,9 @@ func (e *Engine) settings(ctx context.Context, j *job, further ...string) error 
 			return err
 		}
 	}
+	if j.protected != "" {
+		further = append(further, j.protected)
+	}
 	j.sets = []*gate.Set{e.cfg.Builtin}
 	for i, commit := range append([]string{base}, further...) {
 		cfg, err := e.repoConfig(ctx, j.run.RepoID, commit)
@@ -281,6 +302,7 @@ func (e *Engine) settings(ctx context.Context, j *job, further ...string) error 
 			j.config = cfg
 		}
 		j.config.Apply.Approvals = max(j.config.Apply.Approvals, cfg.Apply.Approvals)
+		j.config.Apply.On = slices.DeleteFunc(slices.Clone(j.config.Apply.On), func(on string) bool { return !slices.Contains(cfg.Apply.On, on) })
 		if err := e.addPolicies(ctx, j, commit, cfg.Policies.Dir); err != nil {
 			return err
 		}
@@ -308,17 +330,22 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 	if j.tree, err = e.cfg.Git.FS(ctx, j.run.RepoID, j.run.Tree, ".", hclsource.Reads); err != nil {
 		return err
 	}
-	if servesApply(j.run) {
+	before := j.run.BaseSHA
+	if ofMerge(j.run) {
+		if before, err = e.cfg.Git.FirstParent(ctx, j.run.RepoID, j.pull.MergeSHA); err != nil {
+			return err
+		}
+	}
+	if servesApply(j.run) || ofMerge(j.run) {
 		v, err := e.view(ctx, keyOf(j.pull.Pull))
 		if err != nil {
 			return err
 		}
-		for _, p := range v.plans[v.reviewed().ID] {
+		for _, p := range v.lookedAt() {
 			j.add(p.Project)
 		}
-		return nil
 	}
-	changed, err := e.cfg.Git.ChangedFiles(ctx, j.run.RepoID, j.run.BaseSHA, j.run.Tree)
+	changed, err := e.cfg.Git.ChangedFiles(ctx, j.run.RepoID, before, j.run.Tree)
 	if err != nil {
 		return err
 	}
@@ -330,14 +357,51 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
+	projects, err := e.projects(ctx, j, before, found)
+	if err != nil {
+		return err
+	}
 	deps := func(dir string) ([]string, bool) { return hclsource.Closure(found, dir) }
-	for _, p := range project.Affected(projectsOf(j.config, found), changed, deps) {
+	for _, p := range project.Affected(projects, changed, deps) {
 		j.add(p)
 	}
 	return nil
 }
 
+// projects are the configured ones, or the root modules of the tree. One that was a root module
+// before counts as long as its directory holds anything, whatever is left of it; one that is gone
+// would leave its resources without anybody to look after them, so it needs a word.
+func (e *Engine) projects(ctx context.Context, j *job, before string, found []hclsource.Info) ([]project.Project, error) {
+	projects := projectsOf(j.config, found)
+	if len(j.config.Projects) > 0 {
+		return projects, nil
+	}
+	old, err := e.cfg.Git.FS(ctx, j.run.RepoID, before, ".", hclsource.Reads)
+	if err != nil {
+		return nil, err
+	}
+	foundBefore, err := hclsource.Scan(old)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range projectsOf(j.config, foundBefore) {
+		if slices.ContainsFunc(projects, func(q project.Project) bool { return q.Dir == p.Dir }) {
+			continue
+		}
+		if !slices.ContainsFunc(found, func(m hclsource.Info) bool { return m.Dir == p.Dir }) {
+			return nil, fault.New("The root module in "+p.Dir+" disappears.", "Its resources would stay, with nobody to look after them.",
+				"Destroy or forget them first, in a pull request that empties the module with `removed` blocks, then list the remaining projects in "+project.File+".")
+		}
+		projects = append(projects, p)
+	}
+	return projects, nil
+}
+
+// add adds a plan of the project unless it has one.
 func (j *job) add(p change.Project) {
+	if slices.ContainsFunc(j.plans, func(q store.Plan) bool { return q.Project.Name == p.Name }) {
+		return
+	}
 	j.plans = append(j.plans, store.Plan{ID: store.NewID(), RunID: j.run.ID, Project: p, State: change.RunQueued})
 }
 
@@ -354,19 +418,11 @@ func projectsOf(cfg project.Config, found []hclsource.Info) []project.Project {
 	return project.Discover(infos)
 }
 
-// planAll plans the projects side by side, as many as there are slots.
+// planAll plans the projects side by side.
 func (e *Engine) planAll(ctx context.Context, j *job) {
 	var wg sync.WaitGroup
 	for i := range j.plans {
-		wg.Go(func() {
-			select {
-			case e.slots <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-			defer func() { <-e.slots }()
-			e.planOne(ctx, j, &j.plans[i])
-		})
+		wg.Go(func() { e.planOne(ctx, j, &j.plans[i]) })
 	}
 	wg.Wait()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
@@ -96,6 +97,45 @@ func (v view) shown(project string) (store.Plan, bool) {
 	return store.Plan{}, false
 }
 
+// lookedAt are the plans that people looked at last, also if a later run found nothing.
+func (v view) lookedAt() []store.Plan {
+	for _, r := range v.runs {
+		if !servesApply(r) && len(v.plans[r.ID]) > 0 && r.HeadSHA == v.pull.HeadSHA {
+			return v.plans[r.ID]
+		}
+	}
+	return nil
+}
+
+// shownSince is when people could first see the plan of a project with the effect that it has
+// now: an approval that is older is of something else. A plan of another effect, head or base in
+// between ends the time in which it was seen.
+func (v view) shownSince(project string) time.Time {
+	now, ok := v.shown(project)
+	if !ok {
+		return time.Now()
+	}
+	since := now.FinishedAt
+	for _, r := range v.runs {
+		if servesApply(r) {
+			continue
+		}
+		if r.HeadSHA != v.reviewed().HeadSHA || r.BaseRef != v.reviewed().BaseRef {
+			break
+		}
+		for _, p := range v.plans[r.ID] {
+			if p.Project.Name != project || p.State != change.RunPassed && p.State != change.RunFailed {
+				continue
+			}
+			if p.Summary.EffectDigest != now.Summary.EffectDigest {
+				return since
+			}
+			since = p.FinishedAt
+		}
+	}
+	return since
+}
+
 // unfinished reports whether GitHub was last told that a check of the run goes on.
 func (v view) unfinished(r store.Run) bool {
 	for id, c := range v.checks {
@@ -152,5 +192,18 @@ func difference(was, is change.PlanSummary) string {
 }
 
 func counts(c change.Counts) string {
-	return fmt.Sprintf("%d to create, %d to update, %d to replace, %d to delete", c.Create, c.Update, c.Replace, c.Delete)
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		word string
+	}{{c.Delete, "to delete"}, {c.Replace, "to replace"}, {c.Forget, "to forget"}, {c.Create, "to create"}, {c.Update, "to update"},
+		{c.Import, "to import"}, {c.Move, "to move"}, {c.Outputs, "outputs to change"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	if len(parts) == 0 {
+		return "no changes"
+	}
+	return strings.Join(parts, ", ")
 }

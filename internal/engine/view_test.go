@@ -212,7 +212,7 @@ func TestDifference(t *testing.T) {
 		want    string
 	}{
 		"other numbers": {summary(one), summary(change.Counts{Create: 1, Update: 2, Replace: 3, Delete: 4}),
-			"0 to create, 1 to update, 0 to replace, 0 to delete before, 1 to create, 2 to update, 3 to replace, 4 to delete now"},
+			"1 to update before, 4 to delete, 3 to replace, 1 to create, 2 to update now"},
 		"another resource":  {summary(one, a), summary(one, b), "`aws_sqs_queue.b` is new in it"},
 		"another action":    {summary(one, a), summary(one, replaced), "`" + a.Address + "` is new in it"},
 		"only other values": {summary(one, a, b), summary(one, b, a), "the same resources, but with other values"},

@@ -21,6 +21,7 @@ type payload struct {
 	PullRequest struct {
 		Number    int       `json:"number"`
 		UpdatedAt time.Time `json:"updated_at"`
+		Merged    bool      `json:"merged"`
 		Head      struct {
 			SHA string `json:"sha"`
 		} `json:"head"`
@@ -195,6 +196,9 @@ func (p *payload) pullRequest(e *Event) error {
 		return fmt.Errorf("two numbers: %d and %d", p.Number, e.Pull)
 	}
 	e.Stamp = stamp(p.PullRequest.UpdatedAt)
+	if p.PullRequest.Merged {
+		e.Stamp += "/merged" // closing, reopening and merging may fall into one second
+	}
 	if e.BaseChanged = p.Changes.Base != nil; e.Action == "edited" && !e.BaseChanged {
 		*e = Event{Kind: KindIgnored, Action: e.Action}
 	}

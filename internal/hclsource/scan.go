@@ -68,8 +68,10 @@ func scanDir(fsys fs.FS, dir string, spent *budget) (Info, bool, error) {
 		if err != nil {
 			return Info{}, false, fmt.Errorf("read %s: %w", path.Join(dir, name), err)
 		}
-		info.HasResources = info.HasResources || strings.HasSuffix(name, ".json") || deploying.Match(src)
-		if !strings.HasSuffix(name, ".json") && !interesting.Match(src) {
+		deploys := strings.HasSuffix(name, ".json") || deploying.Match(src)
+		info.HasResources = info.HasResources || deploys
+		// A file that shows neither may be anything, and is parsed to tell whether it is broken.
+		if deploys && !strings.HasSuffix(name, ".json") && !interesting.Match(src) {
 			continue
 		}
 		file, err := parseSource(path.Join(dir, name), src, spent)

@@ -192,13 +192,26 @@ func webURL(address string) string {
 	return a
 }
 
-// reference renders what a rule refers to: the address itself as the link, so that its text cannot
-// pretend to be another, or words.
+// reference renders what a rule refers to: pieces of words with an address behind them, which
+// become links, separated by semicolons. It comes from the METADATA of a policy, never from a plan.
 func reference(s string) string {
 	if a := webURL(s); a != "" {
 		return "<" + a + ">"
 	}
-	return prose(s)
+	var out []string
+	for part := range strings.SplitSeq(s, "; ") {
+		i := strings.LastIndexByte(part, ' ')
+		title, address := part[:max(i, 0)], webURL(part[i+1:])
+		switch {
+		case address == "":
+			out = append(out, prose(part))
+		case title == "":
+			out = append(out, "<"+address+">")
+		default:
+			out = append(out, link(prose(title), address))
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 func short(sha string) string { return clip(oneLine(sha, 64), 7) }

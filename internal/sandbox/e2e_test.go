@@ -272,3 +272,5 @@ func awaitLong(t testing.TB, w *sandbox.World, sha, name string) ghsim.CheckRun 
 	}
 	return c
 }
+
+func nowUnix() int64 { return time.Now().Unix() }

@@ -147,7 +147,7 @@ func (t *Teller) merged(ctx context.Context, crash bool) error {
 	if _, err := t.expect(ctx, head, "tollgate", "failure"); err != nil {
 		return err
 	}
-	if err := t.findings(head); err != nil {
+	if err := t.findings(ctx, head); err != nil {
 		return err
 	}
 	t.step("%s pushes a fix", Author)
@@ -181,10 +181,10 @@ func (t *Teller) merged(ctx context.Context, crash bool) error {
 }
 
 // findings shows where the annotations sit, and that each policy has one in its file.
-func (t *Teller) findings(head string) error {
-	c, ok := t.Repo.CheckRun(head, "tollgate/plan: "+Project)
-	if !ok {
-		return errors.New("there is no check of the plan")
+func (t *Teller) findings(ctx context.Context, head string) error {
+	c, err := t.Await(ctx, head, "tollgate/plan: "+Project)
+	if err != nil {
+		return err
 	}
 	for _, a := range c.Annotations {
 		first, _, _ := strings.Cut(a.Message, "\n")

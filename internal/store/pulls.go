@@ -16,6 +16,7 @@ type Pull struct {
 	Reviews       []change.Review
 	Authors       []change.Commit // of all commits, as last read
 	PushedAt      time.Time       // when the newest head commit was first seen
+	CancelledAt   time.Time       // when somebody last cancelled what was waiting
 	AllowedSHA    string          // head commit of a fork that a maintainer let be planned
 	Note          *fault.Error    // concerns the pull request as a whole
 	CommentID     int64           // the summary comment, or 0
@@ -32,24 +33,24 @@ func (tx *Tx) AddDelivery(ctx context.Context, id, meaning, event string) (bool,
 
 // Pull returns one pull request, or ErrNotFound.
 func (tx *Tx) Pull(ctx context.Context, repoID int64, number int) (Pull, error) {
-	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, pushed_at, allowed, note, comment_id, comment
+	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, pushed_at, cancelled_at, allowed, note, comment_id, comment
 		from pulls where repo_id = ? and number = ?`, repoID, number)
 	var p Pull
 	var facts, reviews, authors, note string
-	var pushed int64
-	if err := row.Scan(&facts, &reviews, &authors, &pushed, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest); err != nil {
+	var pushed, cancelled int64
+	if err := row.Scan(&facts, &reviews, &authors, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest); err != nil {
 		return Pull{}, notFound(err)
 	}
-	p.PushedAt = fromMillis(pushed)
+	p.PushedAt, p.CancelledAt = fromMillis(pushed), fromMillis(cancelled)
 	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, note, &p.Note)
 }
 
 // PutPull writes the facts, reviews and note of a pull request. What was sent to GitHub is left alone.
 func (tx *Tx) PutPull(ctx context.Context, p Pull) error {
-	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, authors, pushed_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?, ?)
+	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, authors, pushed_at, cancelled_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews, authors = excluded.authors,
-		pushed_at = excluded.pushed_at, allowed = excluded.allowed, note = excluded.note`,
-		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), toJSON(p.Authors), millis(p.PushedAt), p.AllowedSHA, faultJSON(p.Note))
+		pushed_at = excluded.pushed_at, cancelled_at = excluded.cancelled_at, allowed = excluded.allowed, note = excluded.note`,
+		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), toJSON(p.Authors), millis(p.PushedAt), millis(p.CancelledAt), p.AllowedSHA, faultJSON(p.Note))
 	return err
 }
 
@@ -108,6 +109,25 @@ func (tx *Tx) Checks(ctx context.Context, repoID int64, number int) (map[string]
 			return nil, fmt.Errorf("read checks: %w", err)
 		}
 		out[c.ExternalID] = c
+	}
+	return out, rows.Err()
+}
+
+// PullsWithoutEnd returns a check of each pull request that has one without the mark in what was
+// last sent.
+func (tx *Tx) PullsWithoutEnd(ctx context.Context, mark string) ([]Check, error) {
+	rows, err := tx.SQL.QueryContext(ctx, `select distinct repo_id, number from checks where instr(sent, ?) = 0`, mark)
+	if err != nil {
+		return nil, fmt.Errorf("read checks: %w", err)
+	}
+	defer rows.Close()
+	var out []Check
+	for rows.Next() {
+		var c Check
+		if err := rows.Scan(&c.RepoID, &c.Number); err != nil {
+			return nil, fmt.Errorf("read checks: %w", err)
+		}
+		out = append(out, c)
 	}
 	return out, rows.Err()
 }

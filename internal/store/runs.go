@@ -114,9 +114,10 @@ func (tx *Tx) OwnRun(ctx context.Context, id, owner string) error {
 	return one(ctx, tx, `update runs set owner = ? where id = ?`, owner, id)
 }
 
-// CountPress counts a button that was refused on the newest run.
+// CountPress counts a button that was refused on the newest run, if it has ended.
 func (tx *Tx) CountPress(ctx context.Context, repoID int64, number int) error {
-	_, err := exec(ctx, tx, `update runs set presses = presses + 1 where seq = (select max(seq) from runs where repo_id = ? and number = ?)`, repoID, number)
+	_, err := exec(ctx, tx, `update runs set presses = presses + 1 where seq = (select max(seq) from runs where repo_id = ? and number = ?)
+		and state not in ('queued', 'running')`, repoID, number)
 	return err
 }
 

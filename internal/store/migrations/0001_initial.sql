@@ -16,6 +16,7 @@ create table pulls (
   reviews    text not null default '[]',
   authors    text not null default '[]', -- of all commits
   pushed_at  integer not null default 0, -- when the newest head was first seen
+  cancelled_at integer not null default 0,
   allowed    text not null default '',  -- head commit of a fork that a maintainer let be planned
   note       text not null default '',  -- fault.Error that concerns the pull request as a whole
   comment_id integer not null default 0,
@@ -123,6 +124,11 @@ create trigger audit_no_update before update on audit begin select raise(abort, 
 -- +goose StatementEnd
 -- +goose StatementBegin
 create trigger audit_no_delete before delete on audit begin select raise(abort, 'the audit ledger is append-only'); end;
+-- +goose StatementEnd
+-- +goose StatementBegin
+-- "insert or replace" fires no trigger of delete.
+create trigger audit_no_replace before insert on audit when exists (select 1 from audit where seq = new.seq)
+  begin select raise(abort, 'the audit ledger is append-only'); end;
 -- +goose StatementEnd
 
 -- +goose Down
