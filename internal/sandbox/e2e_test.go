@@ -125,7 +125,7 @@ func propose(t testing.TB, w *sandbox.World, branch string, files map[string]str
 // await waits for a completed check.
 func await(t testing.TB, w *sandbox.World, sha, name string) ghsim.CheckRun {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c, err := sandbox.Tell(w, testWriter{t}).Await(ctx, sha, name)
 	if err != nil {
@@ -147,7 +147,7 @@ func want(t testing.TB, w *sandbox.World, sha, name, conclusion string) ghsim.Ch
 // eventually waits until f holds.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for !f() {
 		select {
