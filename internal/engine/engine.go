@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	workers := 0
 	if cfg.Workers > 0 {
-		workers = 16 // tasks decide and report; what is heavy waits for a slot of its own
+		workers = 64 // tasks decide and report, and wait for each other; what is heavy has slots of its own
 	}
 	var err error
 	e.queue, err = queue.Open(ctx, cfg.Store, queue.Config{ID: cfg.ServerID, Workers: workers, Handle: e.do, Logger: cfg.Logger})

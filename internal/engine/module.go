@@ -2,9 +2,11 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
@@ -41,7 +43,21 @@ func (env Environment) Module(root string, p change.Project, source *hclsource.M
 		key, err := env.s3(&m, p, b)
 		return m, key, err
 	}
-	return m, path.Join(b.Type, scope, p.Dir, p.Workspace), nil
+	return m, elsewhere(b, p, scope), nil
+}
+
+// elsewhere identifies the state in a backend of another type by all that its block says, so that
+// two directories with one state share a lock. A block that says it in part, or from expressions,
+// is only known by its directory.
+func elsewhere(b hclsource.Backend, p change.Project, scope string) string {
+	if len(b.Attributes) == 0 || len(b.Computed) > 0 {
+		return path.Join(b.Type, scope, p.Dir, p.Workspace)
+	}
+	parts := []string{b.Type}
+	for _, name := range slices.Sorted(maps.Keys(b.Attributes)) {
+		parts = append(parts, name+"="+b.Attributes[name])
+	}
+	return strings.Join(append(parts, p.Workspace), "\n")
 }
 
 // s3 fills what a partial backend block leaves out.

@@ -148,3 +148,26 @@ terraform {
 		t.Error("the local states of two directories have one lock")
 	}
 }
+
+func TestBackendsOfOtherTypesAreKnownByWhatTheySay(t *testing.T) {
+	t.Parallel()
+	key := func(dir, code string) string {
+		_, key, err := Environment{}.Module("/x", change.Project{Name: dir, Dir: dir, Workspace: "default"}, source(t, code), "12", "/states")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	whole := func(prefix string) string {
+		return "terraform {\n  backend \"gcs\" {\n    bucket = \"b\"\n    prefix = \"" + prefix + "\"\n  }\n}\n"
+	}
+	if key("one", whole("p")) != key("two", whole("p")) {
+		t.Error("two directories with one state have two locks")
+	}
+	if key("one", whole("p")) == key("one", whole("q")) {
+		t.Error("two states have one lock")
+	}
+	if empty := "terraform {\n  backend \"gcs\" {}\n}\n"; key("one", empty) == key("two", empty) {
+		t.Error("two directories whose backend says nothing have one lock")
+	}
+}
