@@ -118,8 +118,11 @@ func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) e
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if slices.ContainsFunc(v.runs, func(r store.Run) bool { return r.HeadSHA == ev.HeadSHA }) {
-		return nil
+	planned := func(sha string) bool {
+		return slices.ContainsFunc(v.runs, func(r store.Run) bool { return r.HeadSHA == sha })
+	}
+	if planned(ev.HeadSHA) || !planned(p.HeadSHA) {
+		return nil // the webhook is old, or GitHub's answer is news of its own
 	}
 	ev.HeadSHA, ev.Action = "", actionLookAgain
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
