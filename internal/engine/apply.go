@@ -37,6 +37,7 @@ const (
 )
 
 const (
+	busyPoll      = 15 * time.Second       // while another pull request's apply holds the state
 	applyPoll     = 500 * time.Millisecond // while a plan or another project's apply is under way
 	applyPatience = 2 * time.Hour          // how long a request for an apply stays valid
 	maxReplans    = 2                      // a state that moves more often is somebody else's at work
@@ -110,7 +111,7 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	defer unlock()
 	v, err := e.view(ctx, key)
 	if err != nil {
-		return err
+		return e.unlessTransient(ctx, req, err)
 	}
 	switch {
 	case req.Asked.Before(v.pull.CancelledAt):
@@ -231,18 +232,31 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 	}
 	current.BaseSHA, current.Reason = j.run.BaseSHA, j.run.Reason
 	j.run = current
-	if err := e.settings(ctx, j, v.reviewed().BaseSHA); err != nil {
+	if err := e.settings(ctx, j, v.baseBeforeMerge()...); err != nil {
 		return err
 	}
 	if !slices.Contains(j.config.Apply.On, req.on()) {
 		return fault.New("This repository is not applied on "+req.on()+".", "Its "+project.File+" says so under `apply.on`.", "Use one of: "+strings.Join(j.config.Apply.On, ", ")+".")
 	}
+	// All are judged before the first is claimed: a change is not applied by halves.
+	var ready []authorised
 	for _, p := range plans {
-		if err := e.authorise(ctx, req, f, v, j, p); err != nil && !errors.Is(err, errStateBusy) {
+		a, err := e.authorise(ctx, req, f, v, j, p)
+		if err != nil {
+			return err
+		}
+		ready = append(ready, a)
+	}
+	pause := applyPoll
+	for _, a := range ready {
+		err := e.claim(ctx, req, a.facts, j, a.plan)
+		if errors.Is(err, errStateBusy) {
+			pause = busyPoll
+		} else if err != nil {
 			return err
 		}
 	}
-	return e.again(ctx, req)
+	return e.put(ctx, taskApply, req, time.Now().Add(pause))
 }
 
 // planForApply plans what would be applied now, and looks at the request again afterwards.
@@ -280,21 +294,28 @@ func due(req applyRequest, v view, current store.Run) ([]store.Plan, error) {
 	return out, nil
 }
 
-// authorise takes one plan through the apply gate and claims it.
-func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v view, j *job, p store.Plan) error {
+// authorised is a plan that the apply gate let pass, and the facts that it rests on.
+type authorised struct {
+	facts facts
+	plan  store.Plan
+}
+
+// authorise takes one plan through the apply gate.
+func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v view, j *job, p store.Plan) (authorised, error) {
 	if err := sameEffect(v, p); err != nil {
-		return err
+		return authorised{}, err
 	}
 	// The view leaves the findings of some runs out; a decision rests on the whole plan.
 	p, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Plan, error) { return tx.Plan(ctx, p.ID) })
 	if err != nil {
-		return fmt.Errorf("read plan: %w", err)
+		return authorised{}, fmt.Errorf("read plan: %w", err)
 	}
 	findings, err := e.judgeAgain(ctx, j, p)
 	if err != nil {
-		return err
+		return authorised{}, err
 	}
-	f.reviews = ofEffect(f.reviews, v.shownSince(p.Project.Name))
+	all, since := f.reviews, v.shownSince(p.Project.Name)
+	f.reviews = ofEffect(all, since)
 	in := f.input(p, findings, j.config)
 	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, time.Now()
 	for _, s := range j.sets {
@@ -303,20 +324,32 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 		}
 		d, err := s.JudgeApply(ctx, in)
 		if err != nil {
-			return err
+			return authorised{}, err
 		}
 		if !d.Allowed {
-			return refusal(p.Project.Name, d)
+			return authorised{}, refusal(p.Project.Name, d, tooOld(all, f.reviews, since)...)
 		}
 	}
-	return e.claim(ctx, req, f, j, p)
+	return authorised{f, p}, nil
 }
+
+// tooOld says that approvals were left out because they are older than the plan.
+func tooOld(all, counted []change.Review, since time.Time) []string {
+	n := len(all) - len(counted)
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("approvals that are older than this plan, of %s, do not count: %d. Approve again", since.UTC().Format("15:04:05 MST"), n)}
+}
+
+// clockSkew is how far GitHub's clock may be behind the server's.
+const clockSkew = 2 * time.Second
 
 // ofEffect leaves out the approvals that were given before the plan with this effect could be seen.
 // GitHub tells times in whole seconds.
 func ofEffect(reviews []change.Review, since time.Time) []change.Review {
 	return slices.DeleteFunc(slices.Clone(reviews), func(r change.Review) bool {
-		return r.State == "approved" && r.SubmittedAt.Before(since.Truncate(time.Second))
+		return r.State == "approved" && r.SubmittedAt.Before(since.Add(-clockSkew).Truncate(time.Second))
 	})
 }
 
@@ -338,12 +371,12 @@ func sameEffect(v view, p store.Plan) error {
 		return fault.New("There was no finished plan of "+p.Project.Name+" to look at before.", "An approval is of a plan that people could see.",
 			"Comment `/plan`, look at the plan, then comment `/apply`.")
 	}
+	if v.appliedSince(shown) {
+		return fault.New("The plan of "+p.Project.Name+" was applied already, wholly or in part, and what it would do now was never looked at.",
+			"It is now: "+counts(p.Summary.Counts)+".", "Comment `/plan`, look at the new plan, have it approved, then comment `/apply`.")
+	}
 	if shown.ID == p.ID {
 		return nil
-	}
-	if v.execution(shown.ID).State == change.ExecApplied {
-		return fault.New("The plan of "+p.Project.Name+" was applied already, and what it would do now was never looked at.",
-			"The base branch moved since: "+counts(p.Summary.Counts)+".", "Open a new pull request for what is left.")
 	}
 	if shown.Summary.EffectDigest != p.Summary.EffectDigest {
 		return fault.New("The plan of "+p.Project.Name+" has another effect than the one that was looked at: "+difference(shown.Summary, p.Summary)+".",
@@ -374,8 +407,7 @@ type refusedError struct {
 func (e *refusedError) Error() string { return e.fault.Error() + " " + strings.Join(e.reasons, "; ") }
 func (e *refusedError) Unwrap() error { return e.fault }
 
-func refusal(name string, d gate.Decision) error {
-	var reasons []string
+func refusal(name string, d gate.Decision, reasons ...string) error {
 	for _, x := range d.Denials {
 		reasons = append(reasons, x.Message)
 	}

@@ -119,7 +119,10 @@ func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view) erro
 	for _, x := range v.executions {
 		done = done || x.CreatedAt.After(req.Asked.Add(-time.Second))
 	}
-	if req.CommentID == 0 {
+	if req.Trigger == triggerMerge {
+		return nil
+	}
+	if done && req.CommentID == 0 {
 		return nil
 	}
 	if done {

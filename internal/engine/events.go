@@ -111,6 +111,10 @@ var lag = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}
 // lookAgain puts further looks at a pull request whose webhook names a head that GitHub does not
 // show and that was never planned: either the answer is old, or the webhook is.
 func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) error {
+	if ev.Action == "closed" && p.Open {
+		ev.Action = actionLookAgain
+		return e.put(ctx, taskEvent, ev, time.Now().Add(lag[0]))
+	}
 	if ev.HeadSHA == "" || ev.HeadSHA == p.HeadSHA {
 		return nil
 	}
@@ -326,6 +330,10 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 	case pull.Merged:
 		reason = reasonMergedAgain
 	case pull.Fork && !s.covers(known, pull):
+		pull.Note = stopped(pull)
+		if err := e.save(ctx, pull); err != nil { // so that asking again can succeed
+			return err
+		}
 		return fault.New("The fork's head moved while you looked.", "A plan runs its code, so only a commit that you can have read is planned.", "Read the new commit and ask again.")
 	case pull.Fork:
 		if err := e.allowFork(ctx, pull, actor); err != nil {

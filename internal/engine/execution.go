@@ -37,6 +37,9 @@ func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, j *job, p
 	if f.pull.Merged {
 		x.CommitSHA = f.pull.MergeSHA
 	}
+	if _, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, p.StateKey) }); err == nil {
+		return e.locked(ctx, p)
+	}
 	// All that can fail without consequence comes before the claim.
 	spec, err := e.layOut(ctx, x, j, p)
 	if err != nil {
@@ -93,7 +96,7 @@ var errStateBusy = errors.New("another apply holds the state")
 func (e *Engine) locked(ctx context.Context, p store.Plan) error {
 	holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, p.StateKey) })
 	if errors.Is(err, store.ErrNotFound) {
-		return fault.New("The plan of "+p.Project.Name+" was applied before.", "A plan is applied at most once.", "Comment `/plan` for a new one.")
+		return errStateBusy // the holder has just ended, or the plan is consumed: the next look tells
 	}
 	if err != nil {
 		return err

@@ -47,6 +47,9 @@ func (e *Engine) report(ctx context.Context, key pullKey) error {
 	unlock := e.reports.lock(key)
 	defer unlock()
 	v, err := e.view(ctx, key)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // nothing is known of it, so there is nothing to show
+	}
 	if err != nil {
 		return err
 	}

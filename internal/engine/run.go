@@ -240,8 +240,11 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 	}
 	if commits.Head != j.run.HeadSHA {
 		// A newer push is on its way as an event of its own, or the event was lost.
-		if err := e.put(ctx, taskEvent, github.Event{Kind: github.KindPullRequest, Repo: repo, Pull: j.run.Number, Action: "head moved"}, time.Now().Add(time.Second)); err != nil {
-			return err
+		if j.run.Reason != actionLookAgain {
+			ev := github.Event{Kind: github.KindPullRequest, Repo: repo, Pull: j.run.Number, Action: actionLookAgain}
+			if err := e.put(ctx, taskEvent, ev, time.Now().Add(lag[0])); err != nil {
+				return err
+			}
 		}
 		return fault.New("The head of the pull request moved while it was fetched.", "Only the newest commit is planned.", "The new commit is planned by itself.")
 	}
@@ -389,12 +392,27 @@ func (e *Engine) projects(ctx context.Context, j *job, before string, found []hc
 			continue
 		}
 		if !slices.ContainsFunc(found, func(m hclsource.Info) bool { return m.Dir == p.Dir }) {
+			if e.neverApplied(j.run.RepoID, p.Dir, foundBefore) {
+				continue
+			}
 			return nil, fault.New("The root module in "+p.Dir+" disappears.", "Its resources would stay, with nobody to look after them.",
 				"Destroy or forget them first, in a pull request that empties the module with `removed` blocks, then list the remaining projects in "+project.File+".")
 		}
 		projects = append(projects, p)
 	}
 	return projects, nil
+}
+
+// neverApplied reports whether a directory cannot have had resources: it named no place for a
+// state, and none was kept for it here. A module that nobody calls is such a directory.
+func (e *Engine) neverApplied(repoID int64, dir string, before []hclsource.Info) bool {
+	for _, m := range before {
+		if m.Dir == dir && (m.HasBackend || m.HasProvider || m.Broken) {
+			return false
+		}
+	}
+	_, err := os.Stat(filepath.Join(e.cfg.DataDir, "states", fmt.Sprint(repoID), filepath.FromSlash(dir), "terraform.tfstate"))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // add adds a plan of the project unless it has one.

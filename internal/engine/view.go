@@ -107,6 +107,27 @@ func (v view) lookedAt() []store.Plan {
 	return nil
 }
 
+// appliedSince reports whether an apply of the project may have changed something since the plan
+// was shown, by this plan or by one that served an apply.
+func (v view) appliedSince(shown store.Plan) bool {
+	return slices.ContainsFunc(v.executions, func(x store.Execution) bool {
+		mine := x.PlanID == shown.ID || x.Project.Name == shown.Project.Name && !x.CreatedAt.Before(shown.FinishedAt)
+		return mine && x.State != change.ExecFailedClean
+	})
+}
+
+// baseBeforeMerge are the base commits that people looked at the change on, the last of them from
+// before the merge: after a rebase, the merge commit's parent is the pull request's own.
+func (v view) baseBeforeMerge() []string {
+	out := []string{v.reviewed().BaseSHA}
+	for _, r := range v.runs {
+		if !ofMerge(r) && r.HeadSHA == v.pull.HeadSHA && r.BaseSHA != "" {
+			return append(out, r.BaseSHA)
+		}
+	}
+	return out
+}
+
 // shownSince is when people could first see the plan of a project with the effect that it has
 // now: an approval that is older is of something else. A plan of another effect, head or base in
 // between ends the time in which it was seen.
@@ -127,8 +148,8 @@ func (v view) shownSince(project string) time.Time {
 			if p.Project.Name != project || p.State != change.RunPassed && p.State != change.RunFailed {
 				continue
 			}
-			if p.Summary.EffectDigest != now.Summary.EffectDigest {
-				return since
+			if p.Summary.EffectDigest != now.Summary.EffectDigest || p.ID != now.ID && v.appliedSince(p) {
+				return since // another effect, or an approval that was used
 			}
 			since = p.FinishedAt
 		}

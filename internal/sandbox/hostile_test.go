@@ -2,6 +2,8 @@ package sandbox_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -121,7 +123,7 @@ func TestApprovalIsOfAnEffect(t *testing.T) {
 
 func TestNothingIsGreenWithoutAVerdict(t *testing.T) {
 	t.Parallel()
-	w := startSmall(t, one)
+	w := startSmall(t, "terraform {\n  backend \"local\" {}\n}\n\n"+one)
 	for name, text := range map[string]string{
 		"removed": "removed {\n  from = terraform_data.a\n  lifecycle {\n    destroy = false\n  }\n}\n",
 		"rubbish": "this is not HCL {{{\n",
@@ -141,6 +143,44 @@ func TestNothingIsGreenWithoutAVerdict(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, w, gone.Info().HeadSHA, "tollgate", "failure")
+}
+
+// An approval is used up by the apply that it allowed, however that ended.
+func TestFailedApplyIsNotRepeatedByTheMerge(t *testing.T) {
+	t.Parallel()
+	marks := filepath.Join(t.TempDir(), "marks")
+	code := func(count int) string {
+		return fmt.Sprintf("resource \"terraform_data\" \"a\" {\n  count = %d\n  provisioner \"local-exec\" {\n    when    = destroy\n    command = \"echo x >> %s; exit 1\"\n  }\n}\n", count, marks)
+	}
+	w := startSmall(t, code(0))
+	w.Repo.Protect("main", ghsim.Protection{})
+	first := propose(t, w, "make", map[string]string{"app/main.tf": code(1)})
+	want(t, w, first.Info().HeadSHA, "tollgate", "success")
+	approve(t, first)
+	if _, err := first.Merge(sandbox.Author, ghsim.Squash); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, first.Info().HeadSHA, "tollgate/apply: app", "success")
+	p := propose(t, w, "unmake", map[string]string{"app/main.tf": code(0)})
+	head := p.Info().HeadSHA
+	want(t, w, head, "tollgate", "success")
+	approve(t, p)
+	if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, head, "tollgate/apply: app", "failure")
+	push(t, w, "main", "README.md", "# Unrelated\n")
+	before := len(p.Comments())
+	if _, err := p.Merge(sandbox.Author, ghsim.Merge); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the merge is refused", func() bool {
+		all := p.Comments()
+		return len(all) > before && strings.Contains(all[len(all)-1].Body, "applied already")
+	})
+	if b, err := os.ReadFile(marks); err != nil || string(b) != "x\n" {
+		t.Errorf("marks of the apply: %q, %v; want one", b, err)
+	}
 }
 
 // A branch of one's own with lax settings does not loosen those of the default branch.
@@ -188,10 +228,10 @@ func TestMergedPullRequestCanBePlannedAgain(t *testing.T) {
 	want(t, w, head, "tollgate/apply: app", "success")
 }
 
-// waitASecond waits until a new second has begun on the stand-in's clock.
+// waitASecond waits until the last review is older than what is allowed for a difference of clocks.
 func waitASecond(t *testing.T, p *ghsim.Pull) {
 	t.Helper()
 	reviews := p.Reviews()
 	last := reviews[len(reviews)-1].Submitted.Unix()
-	eventually(t, "a new second begins", func() bool { return nowUnix() > last+1 })
+	eventually(t, "the approval is older than any difference of clocks", func() bool { return nowUnix() > last+4 })
 }
