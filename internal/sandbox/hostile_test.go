@@ -200,6 +200,42 @@ func TestSettingsOfTheDefaultBranchHoldForEveryBase(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, w, p.Info().HeadSHA, "tollgate/plan: app", "failure")
+	// What the default branch allows is allowed on the other base too.
+	push(t, w, "two", "app/main.tf", strings.Replace(one, "one", "three", 1))
+	want(t, w, p.Info().HeadSHA, "tollgate", "success")
+}
+
+// A run that was cancelled before anything was judged is no ground for an apply, nor for green.
+func TestCancelledRunIsNoVerdict(t *testing.T) {
+	t.Parallel()
+	g := newGate(t)
+	w := startSmall(t, one)
+	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
+	head := p.Info().HeadSHA
+	<-g.reached
+	if _, err := p.Comment(sandbox.Author, "/cancel"); err != nil {
+		t.Fatal(err)
+	}
+	cancelled := want(t, w, head, "tollgate", "cancelled")
+	approve(t, p)
+	refused(t, p, sandbox.Author, "/apply", "no plan of the newest commit")
+	notApplied(t, w, p)
+	if c, _ := w.Repo.CheckRun(head, "tollgate"); c.ID != cancelled.ID || c.Conclusion != "cancelled" {
+		t.Errorf("the check became %q without a verdict", c.Conclusion)
+	}
+	close(g.open)
+	if _, err := p.Comment(sandbox.Author, "/plan"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is planned after all", func() bool {
+		c, _ := w.Repo.CheckRun(head, "tollgate")
+		return c.Conclusion == "success"
+	})
+	approve(t, p)
+	if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, head, "tollgate/apply: app", "success")
 }
 
 func TestMergedPullRequestCanBePlannedAgain(t *testing.T) {
