@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -87,10 +88,24 @@ func TestEditedCommentIsNoCommand(t *testing.T) {
 	w.GitHub.ResumeDeliveries(w.App.ID)
 	eventually(t, "the edited comment is refused", func() bool { return len(p.Comments()) > before })
 	notApplied(t, w, p)
-	if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+	written, err := p.Comment(sandbox.Author, "/apply")
+	if err != nil {
 		t.Fatal(err)
 	}
+	// A command that is obeyed gets a rocket at its end: the new comment must, the edited one must not.
+	reactions := func(comment int64) []string {
+		for _, c := range p.Comments() {
+			if c.ID == comment {
+				return c.Reactions
+			}
+		}
+		return nil
+	}
+	eventually(t, "the new comment is obeyed to its end", func() bool { return slices.Contains(reactions(written), "rocket") })
 	want(t, w, p.Info().HeadSHA, "tollgate/apply: app", "success")
+	if got := reactions(id); len(got) != 0 {
+		t.Errorf("the edited comment was obeyed: %v", got)
+	}
 }
 
 // An approval is of what could be seen: a plan with another effect needs another one.
