@@ -117,6 +117,7 @@ type Finding struct {
 	Remediation string   `json:"remediation,omitempty"` // what to write instead
 	Reference   string   `json:"reference,omitempty"`   // the requirement or document behind the rule
 	NoOp        bool     `json:"no_op,omitempty"`       // the plan does not touch the resource
+	IfTouched   Severity `json:"if_touched,omitempty"`  // with NoOp: the severity that it would have if the plan did
 }
 
 // Blocks reports whether the finding keeps the change from being applied.

@@ -24,26 +24,27 @@ type Execution struct {
 	StateKey        string
 	Fault           *fault.Error
 	Cause           Cause
-	ReleasedBy      string // who unfroze the project after an unknown outcome, or empty
-	Deployment      int64  // GitHub's id, 0 until created
-	DeploymentState string // as last sent
+	ReleasedBy      string        // who unfroze the project after an unknown outcome, or empty
+	Deployment      int64         // GitHub's id, 0 until created
+	DeploymentState string        // as last sent
+	Proof           *change.Proof // what a second plan showed after the apply, or nil
 	CreatedAt       time.Time
 	FinishedAt      time.Time
 }
 
-const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, created_at, finished_at`
+const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, created_at, finished_at`
 
 func scanExecution(row scanner) (Execution, error) {
 	var e Execution
-	var project, actor, flt string
+	var project, actor, flt, proof string
 	var created, finished int64
 	err := row.Scan(&e.ID, &e.PlanID, &e.RepoID, &e.Number, &e.HeadSHA, &e.CommitSHA, &project, &e.StateKey, &e.State, &e.Trigger,
-		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &created, &finished)
+		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &created, &finished)
 	if err != nil {
 		return Execution{}, notFound(err)
 	}
 	e.CreatedAt, e.FinishedAt = fromMillis(created), fromMillis(finished)
-	return e, decode("execution", project, &e.Project, actor, &e.Actor, flt, &e.Fault)
+	return e, decode("execution", project, &e.Project, actor, &e.Actor, flt, &e.Fault, proof, &e.Proof)
 }
 
 func (tx *Tx) queryExecutions(ctx context.Context, where string, args ...any) ([]Execution, error) {
@@ -88,6 +89,11 @@ func (tx *Tx) MoveExecution(ctx context.Context, id string, to change.ExecutionS
 	}
 	return one(ctx, tx, `update executions set state = ?, fault = ?, cause = ?, finished_at = ? where id = ?`,
 		to, faultJSON(flt), cause, millis(finished), id)
+}
+
+// SetProof records what a second plan showed after the apply.
+func (tx *Tx) SetProof(ctx context.Context, id string, p *change.Proof) error {
+	return one(ctx, tx, `update executions set proof = ? where id = ?`, toJSON(p), id)
 }
 
 // Release unfreezes the project of an execution whose outcome is unknown.

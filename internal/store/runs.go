@@ -20,33 +20,35 @@ type Run struct {
 	BaseRef      string
 	BaseSHA      string
 	Tree         string // the merge result of head and base
+	ProtectedSHA string // the commit of the default branch whose settings hold as well, if the base is another branch
 	State        change.RunState
 	Reason       string // what asked for it
 	Fault        *fault.Error
 	PolicyDigest string
-	Config       string // the settings from the base branch, as JSON
-	Owner        string // the server process that works on it
-	Presses      int    // buttons that were refused
+	Config       string          // the settings from the base branch, as JSON
+	Owner        string          // the server process that works on it
+	Presses      int             // buttons that were refused
+	Preview      *change.Preview // what the policies of the pull request would change, or nil
 	CreatedAt    time.Time
 	StartedAt    time.Time
 	FinishedAt   time.Time
 }
 
-const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, state, reason, fault, policy_digest, config, owner, presses, created_at, started_at, finished_at`
+const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, protected_sha, state, reason, fault, policy_digest, config, owner, presses, preview, created_at, started_at, finished_at`
 
 type scanner interface{ Scan(...any) error }
 
 func scanRun(row scanner) (Run, error) {
 	var r Run
-	var flt string
+	var flt, preview string
 	var created, started, finished int64
-	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.State, &r.Reason,
-		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &r.Presses, &created, &started, &finished)
+	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.ProtectedSHA, &r.State, &r.Reason,
+		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &r.Presses, &preview, &created, &started, &finished)
 	if err != nil {
 		return Run{}, notFound(err)
 	}
 	r.CreatedAt, r.StartedAt, r.FinishedAt = fromMillis(created), fromMillis(started), fromMillis(finished)
-	return r, decode("run", flt, &r.Fault)
+	return r, decode("run", flt, &r.Fault, preview, &r.Preview)
 }
 
 func (tx *Tx) queryRuns(ctx context.Context, where string, args ...any) ([]Run, error) {
@@ -105,8 +107,13 @@ func (tx *Tx) SetRunInputs(ctx context.Context, r Run) error {
 	if _, err := exec(ctx, tx, `delete from plans where run_id = ?`, r.ID); err != nil {
 		return err
 	}
-	return one(ctx, tx, `update runs set base_sha = ?, tree = ?, policy_digest = ?, config = ? where id = ?`,
-		r.BaseSHA, r.Tree, r.PolicyDigest, r.Config, r.ID)
+	return one(ctx, tx, `update runs set base_sha = ?, tree = ?, protected_sha = ?, policy_digest = ?, config = ? where id = ?`,
+		r.BaseSHA, r.Tree, r.ProtectedSHA, r.PolicyDigest, r.Config, r.ID)
+}
+
+// SetPreview records what the policies of the pull request would change.
+func (tx *Tx) SetPreview(ctx context.Context, id string, p *change.Preview) error {
+	return one(ctx, tx, `update runs set preview = ? where id = ?`, toJSON(p), id)
 }
 
 // OwnRun makes a server process the owner of the run.
@@ -190,6 +197,37 @@ func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
 		p.ID, p.RunID, p.Project.Name, toJSON(p.Project), p.State, faultJSON(p.Fault), p.Excerpt, p.Text, toJSON(p.Summary), toJSON(p.Findings),
 		p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt))
 	return err
+}
+
+// LatestPlans returns the newest finished plan of each project of a repository, by name and without
+// texts and findings, and the runs that they belong to.
+func (tx *Tx) LatestPlans(ctx context.Context, repoID int64) ([]Plan, []Run, error) {
+	runs, err := tx.queryRuns(ctx, `where seq in (select max(r.seq) from plans p join runs r on r.id = p.run_id
+		where r.repo_id = ? and p.state in ('passed', 'failed') and p.artifacts <> '{}' and p.artifacts <> '' group by p.name) order by seq`, repoID)
+	if err != nil {
+		return nil, nil, err
+	}
+	newest := map[string]int{}
+	var plans []Plan
+	var of []Run
+	for _, r := range runs {
+		found, err := tx.PlansOf(ctx, r.ID, false)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, p := range found {
+			if p.Artifacts == "" || p.Artifacts == "{}" || p.State != change.RunPassed && p.State != change.RunFailed {
+				continue
+			}
+			if i, ok := newest[p.Project.Name]; ok {
+				plans[i], of[i] = p, r // runs come oldest first
+				continue
+			}
+			newest[p.Project.Name] = len(plans)
+			plans, of = append(plans, p), append(of, r)
+		}
+	}
+	return plans, of, nil
 }
 
 // Plan returns one plan, or ErrNotFound.

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -191,4 +192,34 @@ func TestPutPlanAgain(t *testing.T) {
 	if !errors.Is(err, store.ErrConflict) {
 		t.Errorf("two plans of one project in one run: %v", err)
 	}
+}
+
+func TestLatestPlans(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	put := func(number int, id, name string, state change.RunState, artifacts string) {
+		run := addRun(t, db, number, "run of "+id)
+		write(t, db, func(ctx context.Context, tx *store.Tx) error {
+			return tx.PutPlan(ctx, store.Plan{ID: id, RunID: run.ID, Project: change.Project{Name: name}, State: state, Artifacts: artifacts})
+		})
+	}
+	put(1, "old", "payments", change.RunPassed, `{"json":1}`)
+	put(2, "new", "payments", change.RunFailed, `{"json":1}`)
+	put(3, "errored", "payments", change.RunErrored, "")
+	put(4, "without artifacts", "payments", change.RunPassed, "{}")
+	put(5, "other", "network", change.RunPassed, `{"json":1}`)
+	var got []string
+	write(t, db, func(ctx context.Context, tx *store.Tx) error {
+		plans, runs, err := tx.LatestPlans(ctx, repo)
+		for i, p := range plans {
+			got = append(got, fmt.Sprintf("%s of %s in %d", p.ID, p.Project.Name, runs[i].Number))
+		}
+		return err
+	})
+	same(t, []string{"new of payments in 2", "other of network in 5"}, got)
+	write(t, db, func(ctx context.Context, tx *store.Tx) error {
+		plans, _, err := tx.LatestPlans(ctx, repo+1)
+		same(t, 0, len(plans))
+		return err
+	})
 }

@@ -100,11 +100,14 @@ func TestAFileKeepsEverything(t *testing.T) {
 		StartedAt: time.UnixMilli(1_700_000_000_000).UTC(), FinishedAt: time.UnixMilli(1_700_000_001_000).UTC()}
 	x := store.Execution{Execution: change.Execution{ID: "x1", PlanID: "p1", Project: plan.Project, Trigger: "comment", Actor: change.User{ID: 2, Login: "bob"}, CommitSHA: "c0ffee"},
 		RepoID: repo, Number: 7, HeadSHA: "c0ffee", StateKey: "s3/b/k"}
+	proof := &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{{Finding: plan.Findings[0], Verdict: change.Pass}}}
+	preview := &change.Preview{Dir: "policies", Tests: change.PolicyTests{Passed: 3, Coverage: 97.5}}
 	check := store.Check{ExternalID: "r1/tollgate", RepoID: repo, Number: 7, HeadSHA: "c0ffee", Name: "tollgate", GitHubID: 99, Sent: "digest"}
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.AddDelivery(ctx, "d1", "m1", "push")
 		return errors.Join(err, tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "sent"), tx.PutPlan(ctx, plan), tx.Claim(ctx, &x),
-			tx.SetDeployment(ctx, "x1", 77, "queued"), tx.PutCheck(ctx, check))
+			tx.SetDeployment(ctx, "x1", 77, "queued"),
+			tx.SetProof(ctx, "x1", proof), tx.SetPreview(ctx, "r1", preview), tx.PutCheck(ctx, check))
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -113,7 +116,7 @@ func TestAFileKeepsEverything(t *testing.T) {
 	db = open(t, file)
 	p.CommentID, p.CommentDigest = 42, "sent"
 	run.CreatedAt = run.CreatedAt.Truncate(time.Millisecond)
-	run.Config = "{}"
+	run.Config, run.Preview, x.Proof = "{}", preview, proof
 	x.CreatedAt, x.Deployment, x.DeploymentState = x.CreatedAt.Truncate(time.Millisecond), 77, "queued"
 	same(t, p, read(t, db, func(ctx context.Context, tx *store.Tx) (store.Pull, error) { return tx.Pull(ctx, repo, 7) }))
 	same(t, run, read(t, db, func(ctx context.Context, tx *store.Tx) (store.Run, error) { return tx.Run(ctx, "r1") }))

@@ -1,0 +1,17 @@
+-- +goose Up
+
+-- What a second plan showed right after the apply: change.Proof, empty before.
+alter table executions add column proof text not null default '';
+
+-- The commit of the default branch whose settings hold as well, if the base is another branch.
+alter table runs add column protected_sha text not null default '';
+-- What the policies of the pull request would change: change.Preview, empty if it changes none.
+alter table runs add column preview text not null default '';
+
+create index plans_by_name on plans (name);
+
+-- +goose Down
+drop index plans_by_name;
+alter table runs drop column preview;
+alter table runs drop column protected_sha;
+alter table executions drop column proof;
