@@ -74,9 +74,9 @@ func newNote(a *ast.Annotations) note {
 	}
 	n.remediation, _ = a.Custom["remediation"].(string)
 	n.remediation = strings.TrimSpace(n.remediation)
-	refs := make([]string, 0, len(a.RelatedResources))
-	for _, r := range a.RelatedResources {
-		refs = append(refs, strings.TrimSpace(r.Description+" "+r.Ref.String()))
+	var refs []string
+	for _, r := range references(a) {
+		refs = append(refs, r.String())
 	}
 	n.reference = strings.Join(refs, "; ")
 	return n

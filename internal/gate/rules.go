@@ -1,0 +1,57 @@
+package gate
+
+import (
+	"io/fs"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/tollgate/tollgate/internal/change"
+)
+
+// Rules reads what the policies of a gate, plan or apply, say of their rules, by file and place in
+// it. It compiles nothing; name is for messages only. A file that does not parse is a *fault.Error.
+func Rules(name string, fsys fs.FS, gate string) ([]change.Rule, error) {
+	files, err := readFiles(name, fsys)
+	if err != nil {
+		return nil, err
+	}
+	var rules []change.Rule
+	for _, f := range files {
+		if gateOf(f.name) != gate || !isPolicyFile(f.name) {
+			continue
+		}
+		parsed, err := parse(name, f)
+		if err != nil {
+			return nil, err
+		}
+		rules = append(rules, rulesOf(f.name, parsed.(*ast.Module))...)
+	}
+	return rules, nil
+}
+
+func rulesOf(file string, m *ast.Module) []change.Rule {
+	var rules []change.Rule
+	for _, a := range m.Annotations {
+		for _, id := range noteIDs(m, a) {
+			_, named := a.Custom["id"].(string)
+			if !named && id != "" && !verdictRule.MatchString(id) {
+				continue // a helper
+			}
+			n := newNote(a)
+			rules = append(rules, change.Rule{
+				Policy: packageName(m), ID: id, Title: n.title, Description: strings.TrimSpace(a.Description),
+				Severity: n.severity, Remediation: n.remediation, References: references(a), File: file,
+			})
+		}
+	}
+	return rules
+}
+
+func references(a *ast.Annotations) []change.Reference {
+	var refs []change.Reference
+	for _, r := range a.RelatedResources {
+		refs = append(refs, change.Reference{Text: strings.TrimSpace(r.Description), URL: r.Ref.String()})
+	}
+	return refs
+}
