@@ -81,7 +81,7 @@ func annotation(fs []change.Finding) change.Annotation {
 // annotationMessage is plain text: GitHub does not render Markdown in annotations.
 func annotationMessage(fs []change.Finding) string {
 	var b strings.Builder
-	gs := grouped(fs)
+	gs := Groups(fs)
 	tail := advice(fs[0])
 	budget := MaxAnnotationMessage - len(tail) - 100 // for the line that counts what is left out
 	for i, g := range gs {

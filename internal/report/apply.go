@@ -25,6 +25,9 @@ func (a Apply) status() status {
 	case change.ExecRunning:
 		return inProgress
 	case change.ExecApplied:
+		if len(a.Proof.Broken()) > 0 {
+			return failure
+		}
 		return success
 	case change.ExecUnknown:
 		return actionRequired
@@ -40,6 +43,9 @@ func (a Apply) Title() string {
 	case change.ExecRunning:
 		return "Applying: " + countWords(a.Summary.Counts, "")
 	case change.ExecApplied:
+		if broken := len(a.Proof.Broken()); broken > 0 {
+			return brokenTitle(broken)
+		}
 		return "Applied: " + doneWords(a.Summary.Counts)
 	case change.ExecFailedClean:
 		return "Not applied: nothing was changed"
@@ -59,6 +65,7 @@ func applySummary(a Apply) string {
 	if e.Reason != "" {
 		out.block("Reason: " + prose(e.Reason))
 	}
+	out.proof(a)
 	out.block(applyAdvice(a))
 	return out.String() + foot
 }

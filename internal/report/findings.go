@@ -19,7 +19,7 @@ type Group struct {
 
 // Section is the findings that a reader has to tell apart from others.
 type Section struct {
-	Kind    string // deny, undetermined, warn or waived
+	Kind    string // deny, undetermined, obligation, warn or waived
 	Mark    string
 	Heading string // with the number of findings
 	Folded  bool   // not what the reader has to mend
@@ -36,7 +36,8 @@ type kind struct {
 var kinds = []kind{
 	{"deny", "❌", "Denied", "", false, isDenied},
 	{"undetermined", "❔", "Undetermined", ", known only after the apply and so not a pass", false, isUndetermined},
-	{"warn", "⚠️", "Warnings", "", false, func(f change.Finding) bool { return warns(f) && !f.NoOp }},
+	{"obligation", "🔎", "Open", ", known only after the apply and judged then", false, change.Finding.Obliges},
+	{"warn", "⚠️", "Warnings", "", false, func(f change.Finding) bool { return warns(f) && !f.NoOp && !f.Obliges() }},
 	{"warn", "⚠️", "Warnings", " in resources that this change does not touch", true,
 		func(f change.Finding) bool { return warns(f) && f.NoOp }},
 	{"waived", "➖", "Waived", "", true, func(f change.Finding) bool { return f.Verdict == change.Waived }},
@@ -49,7 +50,7 @@ func Sections(fs []change.Finding) []Section {
 	for _, k := range kinds {
 		if mine := keepFindings(fs, k.keep); len(mine) > 0 {
 			heading := fmt.Sprintf("%s: %s%s", k.title, plural(len(mine), "finding"), k.after)
-			out = append(out, Section{k.name, k.mark, heading, k.folded, grouped(mine)})
+			out = append(out, Section{k.name, k.mark, heading, k.folded, Groups(mine)})
 		}
 	}
 	return out
@@ -86,8 +87,8 @@ func sorted(fs []change.Finding) []change.Finding {
 	return fs
 }
 
-// grouped merges findings that say the same of several resources.
-func grouped(fs []change.Finding) []Group {
+// Groups merges findings that say the same of several resources, in a fixed order.
+func Groups(fs []change.Finding) []Group {
 	type key struct {
 		policy, rule, message, file, fix string
 		line                             int

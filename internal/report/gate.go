@@ -39,7 +39,7 @@ func (p Pull) status() status {
 		return inProgress
 	case p.State == change.RunCancelled, p.State == change.RunSuperseded:
 		return cancelled
-	case p.State == change.RunPassed && len(p.denied()) == 0:
+	case p.State == change.RunPassed && len(p.denied()) == 0 && p.Preview.Sound():
 		return success
 	}
 	return failure
@@ -125,6 +125,8 @@ func (p Pull) Title() string {
 		return "Superseded by a newer commit"
 	case len(denied) == 0 && p.State != change.RunPassed:
 		return "Not judged"
+	case p.State == change.RunPassed && len(denied) == 0 && !p.Preview.Sound():
+		return unsoundTitle(p.Preview)
 	case len(p.Plans) == 0:
 		return "No Terraform project is affected"
 	case len(denied) == 0 && p.applied():
@@ -192,9 +194,6 @@ const projectBudget = 20_000
 
 // overview is what the gate's check and the comment have in common.
 func (p *page) overview(pull Pull) {
-	for _, n := range pull.Notes {
-		p.block("> " + prose(n))
-	}
 	if pull.Stop != StopNone || pull.Fault != nil {
 		p.block(faultText(pull.stopped()))
 		return
@@ -204,6 +203,7 @@ func (p *page) overview(pull Pull) {
 	}
 	p.projects(pull)
 	p.applies(pull.Applies)
+	p.preview(pull)
 	plans := pull.denied()
 	for _, pl := range pull.Plans {
 		if pl.allowed() {

@@ -64,6 +64,19 @@ func TestGolden(t *testing.T) {
 	config.Fault = fault.New("`.tollgate.yaml` on `main` has an unknown key `projcts`.", "A misspelt setting could leave a project unjudged.", "Correct line 2.")
 	applied := gate(change.RunPassed, met)
 	applied.Applies = []report.Apply{apply(change.ExecApplied)}
+	proven, unproven := apply(change.ExecApplied), apply(change.ExecApplied)
+	proven.Proof = &change.Proof{Obligations: []change.Obligation{obligation(change.Pass)}}
+	unproven.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{
+		obligation(change.Fail), obligation(change.Pass), obligation(change.Undetermined), obligation("")}}
+	blind := apply(change.ExecApplied)
+	blind.Proof = &change.Proof{Fault: fault.New("The plan took longer than 30 minutes.", "", "Comment `/plan` to look.")}
+	policies := gate(change.RunPassed, passed())
+	policies.Preview = preview()
+	broken := gate(change.RunPassed)
+	broken.Preview = &change.Preview{Dir: "policies", Fault: fault.New("The file policies/plan/a.rego does not parse.", "", "Correct the file.")}
+	untested := gate(change.RunPassed, passed())
+	untested.Preview = preview()
+	untested.Preview.Tests = change.PolicyTests{Passed: 41, Failed: []string{"data.plan.queues_test.test_encrypted (plan/queues/tests/queues_test.rego:9)"}}
 	partial := apply(change.ExecFailedPartial)
 	partial.Fault = fault.New("Terraform ended with an error.", "", "Read the last lines of its output.")
 
@@ -75,6 +88,12 @@ func TestGolden(t *testing.T) {
 		"plan-running":      show(report.PlanCheck(running)),
 		"plan-no-changes":   show(report.PlanCheck(other)),
 		"apply-applied":     show(report.ApplyCheck(apply(change.ExecApplied))),
+		"apply-proven":      show(report.ApplyCheck(proven)),
+		"apply-broken":      show(report.ApplyCheck(unproven)),
+		"apply-blind":       show(report.ApplyCheck(blind)),
+		"gate-policies":     show(report.GateCheck(policies)),
+		"gate-broken":       show(report.GateCheck(broken)),
+		"gate-failing":      show(report.GateCheck(untested)),
 		"apply-partial":     show(report.ApplyCheck(partial)),
 		"apply-unknown":     show(report.ApplyCheck(apply(change.ExecUnknown))),
 		"gate-none":         show(report.GateCheck(gate(change.RunPassed))),
@@ -99,6 +118,28 @@ func TestGolden(t *testing.T) {
 			golden(t, name+".md", got)
 		})
 	}
+}
+
+func obligation(after change.Verdict) change.Obligation {
+	o := change.Obligation{Verdict: after, Finding: change.Finding{Policy: "plan.private_subnets", Rule: "public-subnet", Address: "aws_ecs_service.api",
+		Verdict: change.Undetermined, Severity: change.Warn, Message: "The plan does not tell which subnets the workload stands in."}}
+	if after == change.Fail {
+		o.Message = "The workload stands in subnet-0a1b, which the internet can reach."
+	}
+	return o
+}
+
+func preview() *change.Preview {
+	denied := change.Finding{Policy: "plan.queues", Rule: "queue-encryption", Address: "aws_sqs_queue.orders", Verdict: change.Fail, Severity: change.Warn,
+		NoOp: true, IfTouched: change.Deny, Message: "Messages are stored unencrypted.", Remediation: "Set sqs_managed_sse_enabled to true."}
+	other := denied
+	other.Address = "aws_sqs_queue.refunds"
+	allowed := change.Finding{Policy: "plan.queues", Rule: "queue-name", Address: "aws_sqs_queue.legacy", Verdict: change.Fail, Severity: change.Deny,
+		Message: "The name has no prefix."}
+	return &change.Preview{Dir: "policies", Tests: change.PolicyTests{Passed: 42, Coverage: 97.25}, Projects: []change.ProjectPreview{
+		{Project: "payments", Number: 12, Denied: []change.Finding{denied, other}, Allowed: []change.Finding{allowed}},
+		{Project: "network", Number: 9}, {Project: "edge", Number: 3, Fault: fault.New("The stored plan is gone.", "", "Plan the project again.")},
+	}}
 }
 
 func refusal() report.Refusal {

@@ -66,6 +66,14 @@ func shown(t *testing.T, name, text string, limit int) {
 }
 
 // everything renders all that can be rendered from one foreign text, put wherever foreign text can be.
+// hostilePreview puts s wherever the policies of a pull request could.
+func hostilePreview(s string) *change.Preview {
+	f := change.Finding{Policy: s, Rule: s, Address: s, Verdict: change.Fail, Severity: change.Deny, Message: s, Remediation: s, Reference: s}
+	return &change.Preview{Dir: s, Tests: change.PolicyTests{Failed: []string{s, s}, Passed: 1}, Projects: []change.ProjectPreview{
+		{Project: s, Number: 3, Denied: []change.Finding{f}, Allowed: []change.Finding{f}}, {Project: s, Fault: fault.New(s, s, s)}, {Project: s},
+	}}
+}
+
 func everything(t *testing.T, s string) []string {
 	t.Helper()
 	p := denied()
@@ -92,13 +100,18 @@ func everything(t *testing.T, s string) []string {
 	a := apply(change.ExecFailedPartial)
 	a.Tail, a.Fault, a.Execution.Actor.Login, a.Execution.Reason, a.Execution.Project = s, bad.Fault, s, s, p.Project
 
+	proven := apply(change.ExecApplied)
+	proven.Execution.Project = p.Project
+	proven.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{
+		{Finding: p.Findings[0], Verdict: change.Fail, Message: s}, {Finding: p.Findings[0], Verdict: change.Pass}, {Finding: p.Findings[0]}}}
+
 	pull := gate(change.RunFailed, p, bad)
-	pull.Applies, pull.Notes = []report.Apply{a}, []string{s}
+	pull.Applies, pull.Preview = []report.Apply{a}, hostilePreview(s)
 	stopped := gate(change.RunErrored)
 	stopped.Fault = bad.Fault
 
 	checks := []change.Check{
-		report.PlanCheck(p), report.PlanCheck(bad), report.ApplyCheck(a), report.GateCheck(pull), report.GateCheck(stopped),
+		report.PlanCheck(p), report.PlanCheck(bad), report.ApplyCheck(a), report.ApplyCheck(proven), report.GateCheck(pull), report.GateCheck(stopped),
 	}
 	out := []string{
 		report.Comment(pull), report.Comment(stopped),

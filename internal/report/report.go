@@ -76,7 +76,8 @@ type Apply struct {
 	HeadSHA    string // the commit that carries the check
 	Summary    change.PlanSummary
 	Fault      *fault.Error
-	Tail       string // the last lines of Terraform's output
+	Proof      *change.Proof // what a second plan showed afterwards, or nil
+	Tail       string        // the last lines of Terraform's output
 	ExternalID string
 	DetailsURL string // our page of the execution
 	Elapsed    time.Duration
@@ -100,8 +101,8 @@ type Pull struct {
 	Plans      []Plan          // of every affected project
 	Applies    []Apply
 	Stop       Stop
-	Fault      *fault.Error // nothing could be judged because of it, such as a wrong .tollgate.yaml
-	Notes      []string     // remarks in our own words, such as a preview of changed policies
+	Fault      *fault.Error    // nothing could be judged because of it, such as a wrong .tollgate.yaml
+	Preview    *change.Preview // what policies that it changes would do, or nil
 	ExternalID string
 	DetailsURL string
 }

@@ -88,6 +88,30 @@ type runView struct {
 	Run
 	Age, Took string
 	Plans     []planView
+	Preview   *previewView
+}
+
+// previewView is what changed policies would do, with the pages of the lines.
+type previewView struct {
+	*change.Preview
+	Projects []projectPreview
+}
+
+type projectPreview struct {
+	change.ProjectPreview
+	Denied, Allowed []groupView
+}
+
+func preview(p report.Pull) *previewView {
+	if p.Preview == nil {
+		return nil
+	}
+	v := &previewView{Preview: p.Preview}
+	for _, project := range p.Preview.Projects {
+		v.Projects = append(v.Projects, projectPreview{project,
+			groups(report.Groups(project.Denied), p.Pull, p.Pull.HeadSHA), groups(report.Groups(project.Allowed), p.Pull, p.Pull.HeadSHA)})
+	}
+	return v
 }
 
 type planView struct {
@@ -114,11 +138,15 @@ type groupView struct {
 func sections(p report.Plan) []sectionView {
 	var out []sectionView
 	for _, s := range report.Sections(p.Findings) {
-		v := sectionView{Section: s}
-		for _, g := range s.Groups {
-			v.Groups = append(v.Groups, groupView{g, report.FileURL(p.Pull, p.HeadSHA, g.Finding)})
-		}
-		out = append(out, v)
+		out = append(out, sectionView{s, groups(s.Groups, p.Pull, p.HeadSHA)})
+	}
+	return out
+}
+
+func groups(gs []report.Group, pull change.Pull, sha string) []groupView {
+	var out []groupView
+	for _, g := range gs {
+		out = append(out, groupView{g, report.FileURL(pull, sha, g.Finding)})
 	}
 	return out
 }
@@ -142,7 +170,7 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read run: %w", err)
 	}
-	v := runView{Run: run, Age: s.age(run.Created), Took: took(run.Created, run.Ended)}
+	v := runView{Run: run, Age: s.age(run.Created), Took: took(run.Created, run.Ended), Preview: preview(run.Report)}
 	for _, p := range run.Report.Plans {
 		base := "/runs/" + url.PathEscape(id)
 		pv := planView{Plan: p, Dangers: dangers(p.Summary), Sections: sections(p), TextURL: base + "/plan/" + url.PathEscape(p.Project.Name)}

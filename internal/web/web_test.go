@@ -165,11 +165,14 @@ func hostileSource(t *testing.T, s string) source {
 	p.Requirements = []report.Requirement{{Text: s}}
 	r := run(runID, change.RunFailed, p)
 	r.Report.Pull.Title, r.Report.Pull.HeadRef, r.Report.Pull.BaseRef, r.Report.Pull.URL, r.Report.Pull.HeadSHA = s, s, s, s, s
-	r.Report.Pull.Repo.Owner, r.Report.Fault, r.Report.Notes = s, fault.New(s, s, s), []string{s}
+	r.Report.Pull.Repo.Owner, r.Report.Fault = s, fault.New(s, s, s)
+	r.Report.Preview = &change.Preview{Dir: s, Tests: change.PolicyTests{Failed: []string{s}}, Projects: []change.ProjectPreview{
+		{Project: s, Denied: p.Findings, Allowed: p.Findings}, {Project: s, Fault: p.Fault}}}
 	e := execution(change.ExecFailedPartial)
 	e.Pull, e.Report.Fault, e.Report.Summary = r.Report.Pull, p.Fault, p.Summary
 	e.Report.Execution.Project, e.Report.Execution.Actor.Login, e.Report.Execution.Trigger = p.Project, s, s
 	e.Report.DetailsURL, e.Report.Execution.CommitSHA = s, s
+	e.Report.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{{Finding: p.Findings[0], Verdict: change.Fail, Message: s}}}
 	r.Report.Applies = []report.Apply{e.Report}
 	src.runs[runID], src.executions[exeID] = r, e
 	src.logs[runID+"/"+s] = planLog.web()

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/tollgate/tollgate/internal/change"
+)
+
+// previewBudget is how much the preview of policies may take of a check, in bytes.
+const previewBudget = 20_000
+
+// preview renders what the policies of the pull request would change if they held already.
+func (p *page) preview(pull Pull) {
+	v := pull.Preview
+	if v == nil {
+		return
+	}
+	p.block("#### Policies in this pull request\n\nThis change is judged by the policies of the base branch. Those in " + code(v.Dir) + " would hold once it is merged.")
+	if v.Fault != nil {
+		p.block("❌ They cannot be used: " + faultLine(v.Fault))
+		return
+	}
+	p.policyTests(v.Tests)
+	if len(v.Projects) == 0 {
+		p.block("There is no finished plan yet that they could be tried on.")
+		return
+	}
+	src := newSource(pull.Pull, pull.Pull.HeadSHA)
+	nothing := ""
+	for _, project := range v.Projects {
+		of := code(project.Project) + fmt.Sprintf(", as last planned in #%d", project.Number)
+		if project.Fault != nil {
+			p.block("⚠️ Not tried on " + of + ": " + faultLine(project.Fault))
+			continue
+		}
+		if len(project.Denied)+len(project.Allowed) == 0 {
+			nothing = join(", ", nothing, code(project.Project))
+			continue
+		}
+		p.block("In " + of + ":")
+		p.comparison("❌ Newly denied", project.Denied, src, pull.DetailsURL)
+		p.comparison("✅ Newly allowed", project.Allowed, src, pull.DetailsURL)
+	}
+	if nothing != "" {
+		p.block("✅ No resource is newly denied or allowed in " + nothing + ".")
+	}
+}
+
+func (p *page) policyTests(t change.PolicyTests) {
+	switch {
+	case t.Fault != nil:
+		p.block("❌ Their tests were not run: " + faultLine(t.Fault))
+	case len(t.Failed) > 0:
+		var items []string
+		for _, name := range t.Failed {
+			items = append(items, "- "+code(oneLine(name, 500))+"\n")
+		}
+		p.list(fmt.Sprintf("❌ %d of %s failed.", len(t.Failed), plural(t.Passed+len(t.Failed), "test")), items, previewBudget/4, "tests", "")
+	case t.Passed == 0:
+		p.block("⚠️ They have no tests.")
+	default:
+		p.block(fmt.Sprintf("✅ %s passed, covering %.1f %% of their lines.", plural(t.Passed, "test"), t.Coverage))
+	}
+}
+
+// comparison lists the resources whose verdict would change, a rule at a time.
+func (p *page) comparison(what string, findings []change.Finding, src source, page string) {
+	if len(findings) == 0 {
+		return
+	}
+	addresses := map[string]bool{}
+	for _, f := range findings {
+		addresses[f.Address] = true
+	}
+	var items []string
+	for _, g := range Groups(findings) {
+		items = append(items, g.item(src))
+	}
+	p.folded(what+": "+plural(len(addresses), "resource"), items, previewBudget, "groups", elsewhere(page))
+}
+
+// unsoundTitle is the title of a gate that only the policies in the pull request keep closed.
+func unsoundTitle(v *change.Preview) string {
+	switch {
+	case v.Fault != nil:
+		return "The policies in this pull request cannot be used"
+	case v.Tests.Fault != nil:
+		return "The tests of the policies in this pull request were not run"
+	}
+	return plural(len(v.Tests.Failed), "test") + " of the policies in this pull request failed"
+}
