@@ -41,7 +41,7 @@ func everyPackageUsed(set, gate string, c *ast.Compiler, asked []question) error
 func everyReferenceDefined(set string, c *ast.Compiler, data map[string]any) error {
 	for _, file := range keys(c.Modules) {
 		for _, ref := range dataRefs(c.Modules[file]) {
-			if !isRule(c.RuleTree, ref) && !isData(data, ref) {
+			if !isRule(c.RuleTree, ref) && !isDefined(data, ref) {
 				return unusable(set, file, "refers to "+ref.String()+", which neither a rule nor a data file defines", nil)
 			}
 		}
@@ -74,8 +74,8 @@ func isRule(node *ast.TreeNode, ref ast.Ref) bool {
 	return true
 }
 
-// isData reports whether the path leads to a value in the data files.
-func isData(data map[string]any, ref ast.Ref) bool {
+// isDefined reports whether the path leads to a value in the data files.
+func isDefined(data map[string]any, ref ast.Ref) bool {
 	path := make([]string, 0, len(ref))
 	for _, term := range ref[1:] {
 		key, ok := term.Value.(ast.String)

@@ -34,9 +34,16 @@ package gate
 import (
 	"cmp"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/tollgate/tollgate/internal/fault"
+)
+
+// The gates of a set, for Compile.
+const (
+	ForPlans   = "plan"
+	ForApplies = "apply"
 )
 
 // Set is a compiled policy set. It is immutable and safe for concurrent use.
@@ -47,41 +54,51 @@ type Set struct {
 	apply  *program
 }
 
-// Load reads and compiles the policy set in fsys, whose root holds the folders plan and apply; name
-// is for messages only. It returns a *fault.Error that names the file unless every file is sound
-// and at least one rule can say no.
-//
-// Compiling takes tens of milliseconds. If one of the sets that are loaded already has the same
-// digest, it is returned instead, under its own name.
+// Load is Read and Compile, for sets that can be trusted not to exhaust this process. If one of the
+// sets that are loaded already has the same digest, it is returned instead, under its own name.
 func Load(name string, fsys fs.FS, loaded ...*Set) (*Set, error) {
-	files, err := readFiles(name, fsys)
+	src, err := Read(name, fsys)
 	if err != nil {
 		return nil, err
 	}
-	sum := digest(files)
 	for _, s := range loaded {
-		if s.digest == sum {
+		if s.digest == src.Digest {
 			return s, nil
 		}
 	}
-	src, err := parseAll(name, files)
+	return Compile(src, ForPlans, ForApplies)
+}
+
+// Compile compiles the rules of a set for the given gates. It returns a *fault.Error that names the
+// file unless every file of these gates is sound and at least one rule can say no. That the set has
+// no rules for a gate is no error; see JudgesPlans and JudgesApplies.
+func Compile(src *Source, gates ...string) (*Set, error) {
+	if !src.judges(ForPlans) && !src.judges(ForApplies) {
+		return nil, fault.New(
+			"The policy set "+src.Name+" holds no policy.",
+			"A gate without rules would let everything pass.",
+			"Put Rego files with deny rules below "+src.Name+"/plan or "+src.Name+"/apply.")
+	}
+	parsed, err := src.parse(func(file string) bool {
+		return !isTest(file) && file != waiversFile && (gateOf(file) == "" || slices.Contains(gates, gateOf(file)))
+	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{name: name, digest: sum}
+	s := &Set{name: src.Name, digest: src.Digest}
 	var planErr, applyErr error
 	var wait sync.WaitGroup
-	wait.Go(func() { s.plan, planErr = compile(src, "plan") })
-	wait.Go(func() { s.apply, applyErr = compile(src, "apply") })
+	for _, gate := range gates {
+		switch gate {
+		case ForPlans:
+			wait.Go(func() { s.plan, planErr = compile(parsed, gate) })
+		case ForApplies:
+			wait.Go(func() { s.apply, applyErr = compile(parsed, gate) })
+		}
+	}
 	wait.Wait()
 	if err := cmp.Or(planErr, applyErr); err != nil {
 		return nil, err
-	}
-	if s.plan == nil && s.apply == nil {
-		return nil, fault.New(
-			"The policy set "+name+" holds no policy.",
-			"A gate without rules would let everything pass.",
-			"Put Rego files with deny rules below "+name+"/plan or "+name+"/apply.")
 	}
 	return s, nil
 }
@@ -92,8 +109,8 @@ func (s *Set) Name() string { return s.name }
 // Digest is "sha256:…" over the names and contents of all policy and data files of the set.
 func (s *Set) Digest() string { return s.digest }
 
-// JudgesPlans reports whether the set has rules for plans.
+// JudgesPlans reports whether the set has rules for plans and was compiled for them.
 func (s *Set) JudgesPlans() bool { return s.plan != nil }
 
-// JudgesApplies reports whether the set has rules for applies.
+// JudgesApplies reports whether the set has rules for applies and was compiled for them.
 func (s *Set) JudgesApplies() bool { return s.apply != nil }

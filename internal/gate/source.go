@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,95 +28,169 @@ type sources struct {
 	data    map[string]any // content of a data file, by path
 }
 
+// Source is the files of a policy set as they were read. Nothing in them has been parsed, so that a
+// process which must live can hold the policies of others.
+type Source struct {
+	Name   string // for messages only
+	Digest string // "sha256:…" over the names and contents of all policy and data files; tests don't count
+	Files  []File // in lexical order
+}
+
+// File is one file of a policy set. Its name is slash-separated and relative to the set's root.
+type File struct {
+	Name    string
+	Content []byte
+}
+
+// quota bounds what is read of a set: its files come from people who may want to exhaust a server.
+type quota struct {
+	files       int
+	file, total int64 // bytes
+}
+
+var (
+	policyQuota = quota{files: 2000, file: 4 << 20, total: 16 << 20}
+	testQuota   = quota{files: 10_000, file: 16 << 20, total: 128 << 20}
+)
+
+// Read reads the policy and data files of the set in fsys, without its tests. name is for messages
+// only. It returns a *fault.Error for a file that cannot be read and for a set that is too large.
+func Read(name string, fsys fs.FS) (*Source, error) { return read(name, fsys, policyQuota, false) }
+
+// ReadWithTests is Read with the tests and the data files in folders called testdata, for Test.
+func ReadWithTests(name string, fsys fs.FS) (*Source, error) {
+	return read(name, fsys, testQuota, true)
+}
+
+func read(name string, fsys fs.FS, left quota, tests bool) (*Source, error) {
+	src := &Source{Name: name}
+	err := fs.WalkDir(fsys, ".", func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return unusable(name, file, "cannot be read", err)
+		case entry.IsDir() && (isHidden(file) || isTest(file) && !tests):
+			return fs.SkipDir
+		case entry.IsDir() || isHidden(file) || !isPolicy(file) && !isData(file) || isTest(file) && !tests:
+			return nil
+		}
+		content, err := left.read(name, fsys, file)
+		if err != nil {
+			return err
+		}
+		src.Files = append(src.Files, File{Name: file, Content: content})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	src.Digest = src.digest()
+	return src, nil
+}
+
+// read takes one file from the quota.
+func (q *quota) read(set string, fsys fs.FS, file string) ([]byte, error) {
+	if q.files--; q.files < 0 {
+		return nil, tooLarge(set, "holds more files than a policy set may have")
+	}
+	f, err := fsys.Open(file)
+	if err != nil {
+		return nil, unusable(set, file, "cannot be read", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, q.file+1))
+	if err != nil {
+		return nil, unusable(set, file, "cannot be read", err)
+	}
+	if int64(len(content)) > q.file {
+		return nil, unusable(set, file, fmt.Sprintf("is larger than %d MiB", q.file>>20), nil)
+	}
+	if q.total -= int64(len(content)); q.total < 0 {
+		return nil, tooLarge(set, "is larger than a policy set may be")
+	}
+	return content, nil
+}
+
+func tooLarge(set, what string) error {
+	return fault.New("The policy set "+set+" "+what+".",
+		"Policies are read for every change, and a set that is read in part would let changes pass unjudged.",
+		fmt.Sprintf("Keep it below %d files and %d MiB, and move what is no policy out of it.", policyQuota.files, policyQuota.total>>20))
+}
+
 // digest is over names and contents; the lengths keep two sets with the same concatenation apart.
-func digest(files []file) string {
+func (s *Source) digest() string {
 	sum := sha256.New()
-	for _, f := range files {
-		fmt.Fprintf(sum, "%d:%s%d:%s", len(f.name), f.name, len(f.content), f.content)
+	for _, f := range s.Files {
+		if !isTest(f.Name) {
+			fmt.Fprintf(sum, "%d:%s%d:%s", len(f.Name), f.Name, len(f.Content), f.Content)
+		}
 	}
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
-func parseAll(name string, files []file) (*sources, error) {
-	parsed := make([]any, len(files))
-	errs := make([]error, len(files))
+// judges reports whether the set has rules for the gate.
+func (s *Source) judges(gate string) bool {
+	return slices.ContainsFunc(s.Files, func(f File) bool { return isPolicy(f.Name) && !isTest(f.Name) && gateOf(f.Name) == gate })
+}
+
+// parse parses the files that wanted selects.
+func (s *Source) parse(wanted func(file string) bool) (*sources, error) {
+	parsed := make([]any, len(s.Files))
+	errs := make([]error, len(s.Files))
 	var wait sync.WaitGroup
-	for i, f := range files {
-		wait.Go(func() { parsed[i], errs[i] = parse(name, f) })
+	for i, f := range s.Files {
+		if wanted(f.Name) {
+			wait.Go(func() { parsed[i], errs[i] = parse(s.Name, f) })
+		}
 	}
 	wait.Wait()
-	src := &sources{name: name, modules: map[string]*ast.Module{}, data: map[string]any{}}
-	for i, f := range files {
+	src := &sources{name: s.Name, modules: map[string]*ast.Module{}, data: map[string]any{}}
+	for i, f := range s.Files {
 		if errs[i] != nil {
 			return nil, errs[i]
 		}
 		if module, ok := parsed[i].(*ast.Module); ok {
-			src.modules[f.name] = module
-		} else {
-			src.data[f.name] = parsed[i]
+			src.modules[f.Name] = module
+		} else if wanted(f.Name) {
+			src.data[f.Name] = parsed[i]
 		}
 	}
 	return src, nil
 }
 
-type file struct {
-	name    string // slash-separated, relative to the root of the set
-	content []byte
-}
+// waiversFile holds a set's exceptions. It is no data for the rules, but part of the digest: a
+// verdict depends on it.
+const waiversFile = "waivers.yaml"
 
-// readFiles reads the policy and data files of the set in lexical order.
-func readFiles(name string, fsys fs.FS) ([]file, error) {
-	var files []file
-	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return unusable(name, path, "cannot be read", err)
-		case entry.IsDir() && ignored(path):
-			return fs.SkipDir
-		case entry.IsDir() || ignored(path) || (!isPolicyFile(path) && !isDataFile(path)):
-			return nil
-		}
-		content, err := fs.ReadFile(fsys, path)
-		if err != nil {
-			return unusable(name, path, "cannot be read", err)
-		}
-		files = append(files, file{name: path, content: content})
-		return nil
-	})
-	return files, err
-}
+func isHidden(file string) bool { return file != "." && strings.HasPrefix(path.Base(file), ".") }
 
-// ignored reports whether a file or folder is no part of the set.
-func ignored(name string) bool {
-	base := path.Base(name)
-	return base == "testdata" || (strings.HasPrefix(base, ".") && base != ".")
-}
+func isPolicy(file string) bool { return path.Ext(file) == ".rego" }
 
-func isPolicyFile(name string) bool {
-	return path.Ext(name) == ".rego" && !strings.HasSuffix(name, "_test.rego")
-}
-
-func isDataFile(name string) bool {
-	ext := path.Ext(name)
+func isData(file string) bool {
+	ext := path.Ext(file)
 	return ext == ".json" || ext == ".yaml" || ext == ".yml"
 }
 
+// isTest reports whether a file or folder serves the tests of a set only.
+func isTest(file string) bool {
+	return strings.HasSuffix(file, "_test.rego") || slices.Contains(strings.Split(file, "/"), "testdata")
+}
+
 // parse returns the module in a policy file or the value in a data file.
-func parse(set string, f file) (any, error) {
-	if isDataFile(f.name) {
+func parse(set string, f File) (any, error) {
+	if isData(f.Name) {
 		var value any
-		if err := util.Unmarshal(f.content, &value); err != nil {
-			return nil, unusable(set, f.name, "is no valid JSON or YAML", err)
+		if err := util.Unmarshal(f.Content, &value); err != nil {
+			return nil, unusable(set, f.Name, "is no valid JSON or YAML", err)
 		}
 		return value, nil
 	}
-	module, err := ast.ParseModuleWithOpts(f.name, string(f.content), ast.ParserOptions{
+	module, err := ast.ParseModuleWithOpts(f.Name, string(f.Content), ast.ParserOptions{
 		Capabilities:      capabilities(),
 		ProcessAnnotation: true,
 		RegoVersion:       ast.RegoV1,
 	})
 	if err != nil {
-		return nil, unusable(set, f.name, "does not parse", err)
+		return nil, unusable(set, f.Name, "does not parse", err)
 	}
 	return module, nil
 }
