@@ -29,26 +29,27 @@ type Run struct {
 	Owner        string          // the server process that works on it
 	Presses      int             // buttons that were refused
 	Preview      *change.Preview // what the policies of the pull request would change, or nil
+	Notices      []change.Notice // what somebody has to look at, about the repository as a whole
 	CreatedAt    time.Time
 	StartedAt    time.Time
 	FinishedAt   time.Time
 }
 
-const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, protected_sha, state, reason, fault, policy_digest, config, owner, presses, preview, created_at, started_at, finished_at`
+const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, protected_sha, state, reason, fault, policy_digest, config, owner, presses, preview, notices, created_at, started_at, finished_at`
 
 type scanner interface{ Scan(...any) error }
 
 func scanRun(row scanner) (Run, error) {
 	var r Run
-	var flt, preview string
+	var flt, preview, notices string
 	var created, started, finished int64
 	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.ProtectedSHA, &r.State, &r.Reason,
-		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &r.Presses, &preview, &created, &started, &finished)
+		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &r.Presses, &preview, &notices, &created, &started, &finished)
 	if err != nil {
 		return Run{}, notFound(err)
 	}
 	r.CreatedAt, r.StartedAt, r.FinishedAt = fromMillis(created), fromMillis(started), fromMillis(finished)
-	return r, decode("run", flt, &r.Fault, preview, &r.Preview)
+	return r, decode("run", flt, &r.Fault, preview, &r.Preview, notices, &r.Notices)
 }
 
 func (tx *Tx) queryRuns(ctx context.Context, where string, args ...any) ([]Run, error) {
@@ -116,6 +117,11 @@ func (tx *Tx) SetPreview(ctx context.Context, id string, p *change.Preview) erro
 	return one(ctx, tx, `update runs set preview = ? where id = ?`, toJSON(p), id)
 }
 
+// SetNotices records what somebody has to look at, about the repository as a whole.
+func (tx *Tx) SetNotices(ctx context.Context, id string, notices []change.Notice) error {
+	return one(ctx, tx, `update runs set notices = ? where id = ?`, toJSON(notices), id)
+}
+
 // OwnRun makes a server process the owner of the run.
 func (tx *Tx) OwnRun(ctx context.Context, id, owner string) error {
 	return one(ctx, tx, `update runs set owner = ? where id = ?`, owner, id)
@@ -164,6 +170,8 @@ type Plan struct {
 	Text         string // Terraform's description of the plan
 	Summary      change.PlanSummary
 	Findings     []change.Finding // without passes
+	Notices      []change.Notice  // about the waivers that it needs
+	Waivers      []string         // those that matched something, whether they hold or not
 	PolicyDigest string
 	Judged       int    // resources judged
 	Artifacts    string // references to the stored plan, as JSON
@@ -172,30 +180,31 @@ type Plan struct {
 	FinishedAt   time.Time
 }
 
-const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, policy_digest, judged, artifacts, state_key, started_at, finished_at`
+const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at`
 
 func scanPlan(row scanner) (Plan, error) {
 	var p Plan
-	var project, flt, summary, findings string
+	var project, flt, summary, findings, notices, waivers string
 	var started, finished int64
-	err := row.Scan(&p.ID, &p.RunID, &project, &p.State, &flt, &p.Excerpt, &p.Text, &summary, &findings,
+	err := row.Scan(&p.ID, &p.RunID, &project, &p.State, &flt, &p.Excerpt, &p.Text, &summary, &findings, &notices, &waivers,
 		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished)
 	if err != nil {
 		return Plan{}, notFound(err)
 	}
 	p.StartedAt, p.FinishedAt = fromMillis(started), fromMillis(finished)
-	return p, decode("plan", project, &p.Project, flt, &p.Fault, summary, &p.Summary, findings, &p.Findings)
+	return p, decode("plan", project, &p.Project, flt, &p.Fault, summary, &p.Summary, findings, &p.Findings,
+		notices, &p.Notices, waivers, &p.Waivers)
 }
 
 // PutPlan writes a plan, new or known.
 func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
 	_, err := exec(ctx, tx, `insert into plans (id, run_id, name, project, state, fault, excerpt, text, summary, findings,
-		policy_digest, judged, artifacts, state_key, started_at, finished_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (id) do update set state = excluded.state, fault = excluded.fault, excerpt = excluded.excerpt, text = excluded.text,
-		summary = excluded.summary, findings = excluded.findings, policy_digest = excluded.policy_digest, judged = excluded.judged,
+		summary = excluded.summary, findings = excluded.findings, notices = excluded.notices, waivers = excluded.waivers, policy_digest = excluded.policy_digest, judged = excluded.judged,
 		artifacts = excluded.artifacts, state_key = excluded.state_key, started_at = excluded.started_at, finished_at = excluded.finished_at`,
 		p.ID, p.RunID, p.Project.Name, toJSON(p.Project), p.State, faultJSON(p.Fault), p.Excerpt, p.Text, toJSON(p.Summary), toJSON(p.Findings),
-		p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt))
+		toJSON(p.Notices), toJSON(p.Waivers), p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt))
 	return err
 }
 

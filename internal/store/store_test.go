@@ -95,8 +95,9 @@ func TestAFileKeepsEverything(t *testing.T) {
 	run := addRun(t, db, 7, "r1")
 	plan := store.Plan{ID: "p1", RunID: "r1", Project: change.Project{Name: "payments", Dir: "infrastructure", DependsOn: []string{"network"}},
 		State: change.RunFailed, Fault: fault.New("What.", "", ""), Excerpt: "Error: no", Text: "~ update", Judged: 3, PolicyDigest: "sha256:1", Artifacts: `{"a":1}`, StateKey: "s3/b/k",
-		Summary:   change.PlanSummary{Counts: change.Counts{Update: 1}, EffectDigest: "sha256:2", TerraformVersion: "1.11.4"},
-		Findings:  []change.Finding{{Policy: "plan.tls", Rule: "old", Address: `aws_lb.a["k"]`, Verdict: change.Fail, Severity: change.Deny, Line: 4}},
+		Summary:  change.PlanSummary{Counts: change.Counts{Update: 1}, EffectDigest: "sha256:2", TerraformVersion: "1.11.4"},
+		Findings: []change.Finding{{Policy: "plan.tls", Rule: "old", Address: `aws_lb.a["k"]`, Verdict: change.Fail, Severity: change.Deny, Line: 4}},
+		Notices:  []change.Notice{{Kind: "expired", What: "It is over."}}, Waivers: []string{"plan.tls/old aws_lb.a"},
 		StartedAt: time.UnixMilli(1_700_000_000_000).UTC(), FinishedAt: time.UnixMilli(1_700_000_001_000).UTC()}
 	x := store.Execution{Execution: change.Execution{ID: "x1", PlanID: "p1", Project: plan.Project, Trigger: "comment", Actor: change.User{ID: 2, Login: "bob"}, CommitSHA: "c0ffee"},
 		RepoID: repo, Number: 7, HeadSHA: "c0ffee", StateKey: "s3/b/k"}
@@ -107,7 +108,7 @@ func TestAFileKeepsEverything(t *testing.T) {
 		_, err := tx.AddDelivery(ctx, "d1", "m1", "push")
 		return errors.Join(err, tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "sent"), tx.PutPlan(ctx, plan), tx.Claim(ctx, &x),
 			tx.SetDeployment(ctx, "x1", 77, "queued"),
-			tx.SetProof(ctx, "x1", proof), tx.SetPreview(ctx, "r1", preview), tx.PutCheck(ctx, check))
+			tx.SetProof(ctx, "x1", proof), tx.SetPreview(ctx, "r1", preview), tx.SetNotices(ctx, "r1", plan.Notices), tx.PutCheck(ctx, check))
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestAFileKeepsEverything(t *testing.T) {
 	db = open(t, file)
 	p.CommentID, p.CommentDigest = 42, "sent"
 	run.CreatedAt = run.CreatedAt.Truncate(time.Millisecond)
-	run.Config, run.Preview, x.Proof = "{}", preview, proof
+	run.Config, run.Preview, run.Notices, x.Proof = "{}", preview, plan.Notices, proof
 	x.CreatedAt, x.Deployment, x.DeploymentState = x.CreatedAt.Truncate(time.Millisecond), 77, "queued"
 	same(t, p, read(t, db, func(ctx context.Context, tx *store.Tx) (store.Pull, error) { return tx.Pull(ctx, repo, 7) }))
 	same(t, run, read(t, db, func(ctx context.Context, tx *store.Tx) (store.Run, error) { return tx.Run(ctx, "r1") }))
