@@ -2,28 +2,43 @@
 # title: Everything says whose it is
 # description: >-
 #   Tags tie a resource to its environment, its team and its cost centre. They count wherever they
-#   come from: the resource, or default_tags of its provider.
+#   come from: the resource, or default_tags of its provider. taggable.yaml lists the types that can
+#   carry tags at all.
 package plan.required_tags
 
 import data.plan.lib.tfplan
 import data.plan.required_tags.parameters
 
-taggable := [r |
+subjects := array.concat(
+	[r |
+		some type in types
+		listed(type)
+		some r in tfplan.of_type(type)
+	],
+	[r |
+		some type in types
+		not listed(type)
+		some r in tfplan.of_type(type)
+		shows_tags(r)
+	],
+)
+
+types := [type |
 	some type, _ in tfplan.positions
 	startswith(type, "aws_")
 	not type in parameters.exempt_types
-	some r in tfplan.of_type(type)
-	carries_tags(r)
 ]
 
-# The schema is not in the plan, but a type with tags always plans tags, or tags_all as unknown.
-carries_tags(r) if "tags" in object.keys(r.change.after)
+listed(type) if data.plan.required_tags.taggable[type]
 
-carries_tags(r) if r.change.after_unknown.tags_all
+listed(type) if parameters.tag_blocks[type]
 
-carries_tags(r) if r.type == "aws_autoscaling_group"
+# Types that came with a newer provider than the list. What can carry tags always plans tags_all.
+shows_tags(r) if "tags_all" in object.keys(r.change.after)
 
-judged contains tfplan.subject("tags", r) if some r in taggable
+shows_tags(r) if r.change.after_unknown.tags_all
+
+judged contains tfplan.subject("tags", r) if some r in subjects
 
 # METADATA
 # title: The resource carries every required tag
@@ -40,70 +55,92 @@ judged contains tfplan.subject("tags", r) if some r in taggable
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirement 12.5.1
 deny contains f if {
-	some r in taggable
+	some r in subjects
+	not sound(r)
 	f := problem(r)
 }
 
-problem(r) := object.union(tfplan.finding("tags", r, ["tags"], msg), {"attribute": attribute(r)}) if {
-	missing := [key | some key in parameters.required; lacks(r, key)]
-	count(missing) > 0
-	msg := sprintf("The tags %s are missing: it is unknown whose resource this is.", [concat(", ", missing)])
-} else := object.union(tfplan.finding("tags", r, ["tags"], msg), {"attribute": attribute(r)}) if {
-	wrong := [sprintf("%s, which may be %s", [key, concat(" or ", allowed)]) |
-		some key, allowed in parameters.allowed_values
-		is_string(have(r)[key])
-		not have(r)[key] in allowed
-	]
+# The usual case, told quickly: it is known what AWS gets, and nothing is wrong with it.
+sound(r) if {
+	tags := r.change.after.tags_all
+	not written(r)
+	every key in keys {
+		not flaw(key, object.get(tags, key, null))
+	}
+}
+
+# Keys that something is asked of.
+keys := array.concat(parameters.required, [key |
+	some key, _ in parameters.allowed_values
+	not key in parameters.required
+])
+
+problem(r) := f if {
+	tags := have(r)
+	states := {key: s | some key in keys; s := state(r, tags, key)}
+	wrong := [key | some key in keys; states[key] != "open"]
 	count(wrong) > 0
-	msg := sprintf("A value is not allowed: %s.", [concat("; ", wrong)])
-} else := object.union(tfplan.undetermined("tags", r, ["tags"], msg), {"attribute": attribute(r)}) if {
-	unclear := [key | some key in parameters.required; not settled(r, key)]
-	count(unclear) > 0
-	msg := sprintf("Whether the tags %s are set is known only after the apply.", [concat(", ", unclear)])
+	f := {
+		"rule": "tags",
+		"address": r.address,
+		"attribute": attribute(r, wrong),
+		"msg": complaint(r, tags, states),
+		"remediation": remediation(r, wrong),
+	}
+} else := f if {
+	tags := have(r)
+	open := [key | some key in keys; state(r, tags, key) == "open"]
+	count(open) > 0
+	f := {
+		"rule": "tags",
+		"address": r.address,
+		"attribute": attribute(r, open),
+		"msg": sprintf("Whether %s will be as required is known only after the apply.", [tags_named(open)]),
+		"remediation": remediation(r, open),
+		"verdict": "undetermined",
+	}
 }
 
-attribute(r) := "tag" if {
-	r.type == "aws_autoscaling_group"
-} else := "tags"
+# What is wrong with a key: it is missing, blank or foreign; open if that depends on what is unknown.
+state(r, tags, key) := "missing" if {
+	ignored(r, key)
+	key in parameters.required
+} else := "open" if {
+	flaw(key, object.get(tags, key, null))
+	hidden(r)
 
-settled(r, key) if lacks(r, key)
+	# What the resource itself sets wins over any default, known or not.
+	not is_string(object.get(r.change.after, ["tags", key], null))
+} else := flaw(key, object.get(tags, key, null))
 
-settled(r, key) if good(have(r)[key])
+flaw(key, null) := "missing" if key in parameters.required
 
-good(v) if {
-	is_string(v)
-	trim_space(v) != ""
-}
-
-# A tag whose value is unknown but whose key is known will be there.
-good(true)
-
-# A tag is missing only if nothing unknown could bring it.
-lacks(r, key) if {
-	not good(object.get(have(r), key, ""))
-	not hidden(r)
-}
-
-# What the resource itself sets wins over any default, known or not.
-lacks(r, key) if {
-	value := r.change.after.tags[key]
+flaw(key, value) := "blank" if {
 	is_string(value)
-	not good(value)
+	trim_space(value) == ""
+	key in parameters.required
+} else := "foreign" if {
+	is_string(value)
+	not value in parameters.allowed_values[key]
 }
 
-# The tags that the resource will have, as far as the plan tells. tags_all is what AWS gets; it is
-# unknown as soon as a single value is, and for new resources without any tag.
-have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after.tag]) if {
-	r.type == "aws_autoscaling_group"
+# A tag whose value is unknown will be there, but may hold anything.
+flaw(key, true) := "open" if parameters.allowed_values[key]
+
+# The tags that the resource will have, as far as the plan tells, and true for an unknown value.
+# tags_all is what AWS gets; it is unknown as soon as a single value is, and for a new resource
+# without any tag.
+have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after[block]]) if {
+	block := parameters.tag_blocks[r.type]
 } else := r.change.after.tags_all if {
-	settled_all(r)
-} else := object.union_n([default_tags(r), unknown_values(r), known_tags(r)])
+	settled(r)
+} else := object.remove(tags, [key | some key, _ in tags; ignored(r, key)]) if {
+	tags := object.union_n([default_tags(r), unknown_values(r), known_tags(r)])
+}
 
-settled_all(r) if {
+settled(r) if {
 	is_object(r.change.after.tags_all)
-
-	# Written by hand it is planned as written, but the provider applies nothing of it.
-	not tfplan.expression(r, ["tags_all"])
+	not written(r)
 }
 
 known_tags(r) := tags if {
@@ -113,26 +150,20 @@ known_tags(r) := tags if {
 
 unknown_values(r) := {key: true | some key, true in r.change.after_unknown.tags}
 
-default_tags(r) := tags if {
-	tags := default_expression(r).constant_value
-	is_object(tags)
-} else := {}
-
-default_expression(r) := input.configuration.provider_config[tfplan.config(r).provider_config_key].expressions.default_tags[0].tags
-
 # Whether tags may be there that the plan does not tell.
 hidden(r) if {
-	not settled_all(r)
-	tfplan.unknown(r, ["tags"])
+	some tag in r.change.after_unknown[parameters.tag_blocks[r.type]]
+	tag.key == true
+}
+
+hidden(r) if r.change.after_unknown[parameters.tag_blocks[r.type]] == true
+
+hidden(r) if {
+	not settled(r)
+	r.change.after_unknown.tags == true
 }
 
 hidden(r) if {
-	not settled_all(r)
-	tfplan.unknown(r, ["tags_all"])
+	not settled(r)
 	count(default_expression(r).references) > 0
-}
-
-hidden(r) if {
-	r.type == "aws_autoscaling_group"
-	tfplan.unknown(r, ["tag"])
 }

@@ -14,13 +14,13 @@ messages contains f.msg if some f in required_tags.deny
 test_complete if count(required_tags.deny) == 0 with input as plan(complete)
 
 test_missing_tags_are_named if {
-	messages == {"The tags Team, CostCenter are missing: it is unknown whose resource this is."} with input as plan({"Environment": "production"})
+	messages == {"The tags Team and CostCenter are missing: it is unknown whose resource this is."} with input as plan({"Environment": "production"})
 }
 
 test_allowed_values if {
 	parameters := object.union(data.plan.required_tags.parameters, {"allowed_values": {"Environment": ["production", "staging"]}})
 	count(required_tags.deny) == 0 with input as plan(complete) with data.plan.required_tags.parameters as parameters
-	messages == {"A value is not allowed: Environment, which may be production or staging."} with input as plan(object.union(complete, {"Environment": "x"}))
+	messages == {`The tag Environment is "x", which is none of production and staging: it is unknown whose resource this is.`} with input as plan(object.union(complete, {"Environment": "x"}))
 		with data.plan.required_tags.parameters as parameters
 }
 

@@ -17,7 +17,7 @@ resource "aws_sqs_queue" "unknown" {
 }
 
 # A blank value of the resource wins over the default.
-# want: fail tags aws_sqs_queue.overridden tags
+# want: fail tags aws_sqs_queue.overridden tags["Team"]
 resource "aws_sqs_queue" "overridden" {
   name = "overridden"
   tags = { Team = "" }
@@ -53,7 +53,7 @@ resource "aws_sqs_queue" "partial_unknown" {
 }
 
 # A tag that the provider ignores does not reach AWS.
-# want: fail tags aws_sqs_queue.ignoring tags
+# want: fail tags aws_sqs_queue.ignoring tags["Team"]
 resource "aws_sqs_queue" "ignoring" {
   provider = aws.ignoring
   name     = "ignoring"

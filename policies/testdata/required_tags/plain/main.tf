@@ -41,19 +41,19 @@ resource "aws_sqs_queue" "spelled" {
   }
 }
 
-# want: fail tags aws_sqs_queue.blank tags
+# want: fail tags aws_sqs_queue.blank tags["Team"]
 resource "aws_sqs_queue" "blank" {
   name = "blank"
   tags = merge(local.tags, { Team = " " })
 }
 
-# want: fail tags aws_sqs_queue.empty_value tags
+# want: fail tags aws_sqs_queue.empty_value tags["Team"]
 resource "aws_sqs_queue" "empty_value" {
   name = "empty-value"
   tags = merge(local.tags, { Team = "" })
 }
 
-# want: fail tags aws_sqs_queue.null_value tags
+# want: fail tags aws_sqs_queue.null_value tags["Team"]
 resource "aws_sqs_queue" "null_value" {
   name = "null-value"
   tags = merge(local.tags, { Team = null })

@@ -1,0 +1,55 @@
+package plan.required_tags
+
+import data.plan.lib.references
+import data.plan.lib.tfplan
+
+# What follows is asked only where tags_all does not tell: then the configuration is all there is.
+
+default_tags(r) := override(r) if {
+	r.change.after.override_provider
+} else := tags if {
+	tags := default_expression(r).constant_value
+	is_object(tags)
+} else := {}
+
+# S3 objects may leave out the defaults of their provider, because they can carry fewer tags.
+override(r) := object.union_n([tags | some tags in r.change.after.override_provider[_].default_tags[_]])
+
+default_expression(r) := provider(r).default_tags[0].tags if not r.change.after.override_provider
+
+# The tags that the provider ignores do not reach AWS.
+ignored(r, key) if {
+	not settled(r)
+	key in provider(r).ignore_tags[0].keys.constant_value
+}
+
+ignored(r, key) if {
+	not settled(r)
+	some prefix in provider(r).ignore_tags[0].key_prefixes.constant_value
+	startswith(key, prefix)
+}
+
+# The configuration of the resource's provider, if it can matter.
+provider(r) := input.configuration.provider_config[key].expressions if {
+	count(providers_with_tags) > 0
+	key := tfplan.config(r).provider_config_key
+	key in providers_with_tags
+}
+
+providers_with_tags := {key |
+	some key, provider in input.configuration.provider_config
+	some name in ["default_tags", "ignore_tags"]
+	provider.expressions[name]
+}
+
+# Whether the resource writes tags_all itself: it is planned as written, but nothing of it is applied.
+written(r) if {
+	count(writers) > 0
+	[tfplan.module_of(r), r.type, r.name] in writers
+}
+
+writers := {[names, c.type, c.name] |
+	some names, module in references.modules
+	some c in module.resources
+	c.expressions.tags_all
+}
