@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"io/fs"
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -9,23 +8,19 @@ import (
 	"github.com/tollgate/tollgate/internal/change"
 )
 
-// Rules reads what the policies of a gate, plan or apply, say of their rules, by file and place in
-// it. It compiles nothing; name is for messages only. A file that does not parse is a *fault.Error.
-func Rules(name string, fsys fs.FS, gate string) ([]change.Rule, error) {
-	files, err := readFiles(name, fsys)
-	if err != nil {
-		return nil, err
-	}
+// Rules reads what the policies of a gate, ForPlans or ForApplies, say of their rules, by file and
+// place in it. It compiles nothing. A file that does not parse is a *fault.Error.
+func Rules(src *Source, gate string) ([]change.Rule, error) {
 	var rules []change.Rule
-	for _, f := range files {
-		if gateOf(f.name) != gate || !isPolicyFile(f.name) {
+	for _, f := range src.Files {
+		if gateOf(f.Name) != gate || !isPolicy(f.Name) || isTest(f.Name) {
 			continue
 		}
-		parsed, err := parse(name, f)
+		parsed, err := parse(src.Name, f)
 		if err != nil {
 			return nil, err
 		}
-		rules = append(rules, rulesOf(f.name, parsed.(*ast.Module))...)
+		rules = append(rules, rulesOf(f.Name, parsed.(*ast.Module))...)
 	}
 	return rules, nil
 }

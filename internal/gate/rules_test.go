@@ -41,7 +41,14 @@ helper := 1
 		"apply/y.rego": "# METADATA\n# title: Of another gate\npackage y\n\ndeny contains \"y\" if input.y\n",
 		"lib/z.rego":   "# METADATA\n# title: A library\npackage z\n\nz := 1\n",
 	}
-	got, err := gate.Rules("set", files(content), "plan")
+	rules := func() ([]change.Rule, error) {
+		src, err := gate.Read("set", files(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return gate.Rules(src, gate.ForPlans)
+	}
+	got, err := rules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +64,6 @@ helper := 1
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
 	content["plan/x.rego"] = "package x\n\ndeny contains"
-	_, err = gate.Rules("set", files(content), "plan")
+	_, err = rules()
 	wantFault(t, err, "set/plan/x.rego of the policies does not parse")
 }

@@ -19,8 +19,7 @@ type CheckResult struct {
 	Plans        []CheckedPlan `json:"plans"`
 	PolicyDigest string        `json:"policy_digest"`
 	NotJudged    []NotJudged   `json:"not_judged,omitempty"`
-	Notices      []string      `json:"notices,omitempty"` // what is wrong with waivers
-	Rules        []change.Rule `json:"-"`                 // of the policies; for the formats that say what a rule is about
+	Rules        []change.Rule `json:"-"` // of the policies; for the formats that say what a rule is about
 }
 
 // CheckedPlan is one judged plan.
@@ -28,7 +27,8 @@ type CheckedPlan struct {
 	Path            string           `json:"path"` // as the caller named it
 	Findings        []change.Finding `json:"findings"`
 	ResourcesJudged int              `json:"resources_judged"`
-	File            string           `json:"-"` // slash-separated, relative to the repository's root: where findings are shown that have no file
+	Notices         []change.Notice  `json:"notices,omitempty"` // what is wrong with waivers
+	File            string           `json:"-"`                 // slash-separated, relative to the repository's root: where findings are shown that have no file
 }
 
 // NotJudged is a plan that has no verdict.
@@ -40,6 +40,28 @@ type NotJudged struct {
 }
 
 func (n NotJudged) String() string { return n.Path + ": " + join(" ", n.What, n.Why, n.Fix) }
+
+// notices are those of all plans, each once.
+func (r CheckResult) notices() []change.Notice {
+	var all []change.Notice
+	for _, p := range r.Plans {
+		for _, n := range p.Notices {
+			if !slices.Contains(all, n) {
+				all = append(all, n)
+			}
+		}
+	}
+	return all
+}
+
+// noticeText is a remark with the place that it is about.
+func noticeText(n change.Notice) string {
+	place := n.File
+	if n.File != "" && n.Line > 0 {
+		place = fmt.Sprintf("%s:%d", n.File, n.Line)
+	}
+	return join(": ", place, join(" ", n.What, n.Why, n.Fix))
+}
 
 // FindingsOptions says how Findings writes.
 type FindingsOptions struct {

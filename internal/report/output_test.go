@@ -22,10 +22,19 @@ func result() report.CheckResult {
 	})
 	return report.CheckResult{
 		Plans: []report.CheckedPlan{
-			{Path: "payments.json", Findings: fs, ResourcesJudged: 148, Summary: denied().Summary},
+			{Path: "payments.json", Findings: fs, ResourcesJudged: 148, File: "ci/payments.json", Notices: []change.Notice{{
+				Kind: "expired", File: "policies/waivers.yaml", Line: 3, What: "The waiver of plan.tls/version expired on 2026-01-31.",
+				Why: "What it covered is denied again.", Fix: "Mend the resource, or ask for a new date.",
+			}}},
 			{Path: "network.json", ResourcesJudged: 12},
 		},
 		PolicyDigest: policy,
+		NotJudged:    []report.NotJudged{{Path: "edge.json", What: "The plan cannot be judged: its JSON is not complete.", Fix: "Plan again."}},
+		Rules: []change.Rule{{
+			Policy: "plan.tls", ID: "minimum_version", Title: "Listeners take TLS 1.2 or newer", Severity: change.Deny,
+			Description: "An endpoint accepts every version that its security policy names.", Remediation: "Name a newer policy.",
+			References: []change.Reference{{Text: "PCI DSS 4.0.1, requirement 4.2.1", URL: "https://www.pcisecuritystandards.org/document_library/"}},
+		}},
 	}
 }
 

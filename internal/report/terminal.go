@@ -28,12 +28,12 @@ func writeText(w io.Writer, r CheckResult, o FindingsOptions) error {
 		t.plan(p)
 	}
 	for _, n := range r.NotJudged {
-		t.row(0, "", t.paint.paint("1", terminal(n.Path))+": "+t.paint.paint("1;31", "not judged"))
-		t.row(0, "", terminal(join(" ", n.What, n.Why, n.Fix)))
+		fmt.Fprintf(&t, "%s: %s\n\n", t.paint.paint("1", terminal(n.Path)), t.paint.paint("1;31", "not judged"))
+		t.line(2, terminal(join(" ", n.What, n.Why, n.Fix)))
 		t.WriteByte('\n')
 	}
 	t.rules(r.found(func(f change.Finding) bool { return f.Verdict != change.Pass && f.Verdict != change.Waived }))
-	t.notices(r.Notices)
+	t.notices(r.notices())
 	t.WriteString(r.total(t.paint))
 	_, err := io.WriteString(w, t.String())
 	return err
@@ -57,8 +57,8 @@ func (t *terminalText) plan(p CheckedPlan) {
 		if len(fs) == 0 {
 			continue
 		}
-		t.row(2, "", a.title)
-		for _, g := range grouped(fs) {
+		t.line(2, a.title)
+		for _, g := range Groups(fs) {
 			t.short(g)
 		}
 		t.WriteByte('\n')
@@ -74,7 +74,7 @@ type block struct {
 // blocks writes the findings under the place that has to be mended.
 func (t *terminalText) blocks(fs []change.Finding) {
 	for _, b := range blocksOf(fs) {
-		t.row(2, "", t.paint.paint("4", terminal(b.heading)))
+		t.line(2, t.paint.paint("4", terminal(b.heading)))
 		for _, g := range b.groups {
 			t.group(g)
 		}
@@ -95,8 +95,10 @@ func blocksOf(fs []change.Finding) []block {
 	slices.Sort(headings)
 	var out []block
 	for _, h := range headings {
-		gs := grouped(at[h])
-		slices.SortStableFunc(gs, func(a, b Group) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(rank(a.Finding), rank(b.Finding))) })
+		gs := Groups(at[h])
+		slices.SortStableFunc(gs, func(a, b Group) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(rank(a.Finding), rank(b.Finding)))
+		})
 		out = append(out, block{h, gs})
 	}
 	return out
@@ -114,35 +116,40 @@ func (t *terminalText) group(g Group) {
 	if g.NoOp {
 		message += " (The plan does not touch it.)"
 	}
-	t.row(4, t.paint.paint(color, word), message)
+	t.field(word, color, message)
 	if g.Remediation != "" {
-		t.row(4, t.paint.paint("2", "instead"), terminal(g.Remediation))
+		t.field("instead", "2", terminal(g.Remediation))
 	}
-	for i, place := range groupPlaces(g) {
-		name := ""
-		if i == 0 {
-			name = t.paint.paint("2", "at")
-		}
-		t.row(4, name, terminal(place))
+	name := "at"
+	for _, place := range groupPlaces(g) {
+		t.field(name, "2", terminal(place))
+		name = ""
 	}
-	t.row(4, t.paint.paint("2", "rule"), terminal(g.RuleName()))
+	t.field("rule", "2", terminal(g.RuleName()))
 }
 
-// groupPlaces names line, attribute and resources as far as the heading does not.
+// groupPlaces names file and line, attribute and resources, as far as the heading does not.
 func groupPlaces(g Group) []string {
 	place := g.Attribute
-	if g.Line > 0 {
-		place = join(", ", fmt.Sprintf("line %d", g.Line), place)
+	if located(g.Finding) {
+		place = fmt.Sprintf("%s:%d", g.File, g.Line)
 	}
-	places := slices.DeleteFunc([]string{place}, func(s string) bool { return s == "" })
-	if g.File == "" && len(g.Addresses) == 1 && g.Addresses[0] == withoutKeys(g.Addresses[0]) {
-		return places
+	addresses := shownAddresses(g)
+	switch {
+	case g.File == "" && len(g.Addresses) == 1 && g.Addresses[0] == withoutKeys(g.Addresses[0]):
+		addresses = nil
+	case len(addresses) == 1:
+		place, addresses = join(" ", place, addresses[0]), nil
 	}
-	places = append(places, g.Addresses[:min(len(g.Addresses), maxTextAddresses)]...)
+	return slices.DeleteFunc(append([]string{place}, addresses...), func(s string) bool { return s == "" })
+}
+
+func shownAddresses(g Group) []string {
+	shown := slices.Clone(g.Addresses[:min(len(g.Addresses), maxTextAddresses)])
 	if more := len(g.Addresses) - maxTextAddresses; more > 0 {
-		places = append(places, fmt.Sprintf("and %d more", more))
+		shown = append(shown, fmt.Sprintf("and %d more", more))
 	}
-	return places
+	return shown
 }
 
 // short writes a group in a line.
@@ -151,15 +158,12 @@ func (t *terminalText) short(g Group) {
 	if located(g.Finding) {
 		where = fmt.Sprintf("%s:%d", g.File, g.Line)
 	}
-	addresses := join(", ", g.Addresses[:min(len(g.Addresses), maxTextAddresses)]...)
-	if more := len(g.Addresses) - maxTextAddresses; more > 0 {
-		addresses += fmt.Sprintf(" and %d more", more)
-	}
+	addresses := join(", ", shownAddresses(g)...)
 	word := ""
 	if g.Verdict == change.Undetermined {
 		word = "Undetermined: "
 	}
-	t.row(4, "-", terminal(join(" ", where, addresses))+": "+word+terminal(g.Message)+" "+t.paint.paint("2", "["+terminal(g.RuleName())+"]"))
+	t.paragraph("    - ", "      ", terminal(join(" ", where, addresses))+": "+word+terminal(g.Message)+" "+t.paint.paint("2", "["+terminal(g.RuleName())+"]"))
 }
 
 // rules says once of each rule why it is there.
@@ -168,47 +172,110 @@ func (t *terminalText) rules(rules []change.Rule) {
 	if len(rules) == 0 {
 		return
 	}
-	t.row(0, "", t.paint.paint("1", "Why"))
+	t.line(0, t.paint.paint("1", "Why"))
 	t.WriteByte('\n')
 	for _, r := range rules {
-		t.row(2, "", t.paint.paint("4", terminal(join("/", r.Policy, r.ID)))+"  "+terminal(r.Title))
+		t.line(2, t.paint.paint("4", terminal(join("/", r.Policy, r.ID)))+"  "+terminal(r.Title))
 		if r.Description != "" {
-			t.row(4, "", terminal(r.Description))
+			t.line(4, terminal(r.Description))
 		}
 		for _, ref := range r.References {
-			t.row(4, "", terminal(ref.String()))
+			t.line(4, terminal(ref.String()))
 		}
 		t.WriteByte('\n')
 	}
 }
 
-func (t *terminalText) notices(notices []string) {
+func (t *terminalText) notices(notices []change.Notice) {
 	for _, n := range notices {
-		t.row(0, "", t.paint.paint("33", "Note:")+" "+terminal(n))
+		t.line(0, t.paint.paint("33", "Note:")+" "+terminal(noticeText(n)))
 	}
 	if len(notices) > 0 {
 		t.WriteByte('\n')
 	}
 }
 
-// row writes one paragraph behind an indent and, if there is one, a label. Where lines are broken,
-// the text stays in its column.
-func (t *terminalText) row(indent int, name, text string) {
+// line writes a paragraph behind an indent.
+func (t *terminalText) line(indent int, text string) {
 	margin := strings.Repeat(" ", indent)
-	switch {
-	case name == "-":
-		margin, text = margin+"  ", strings.TrimLeft(text, " ")
-		t.WriteString(strings.Repeat(" ", indent) + "- ")
-	case indent == 4 && (name != "" || strings.Contains(text, "")):
-		t.WriteString(margin + name + strings.Repeat(" ", max(1, labelWidth-visible(name))))
-		margin += strings.Repeat(" ", labelWidth)
-	default:
-		t.WriteString(margin)
-	}
-	for i, line := range wrap(text, t.width-len(margin)) {
-		if i > 0 {
-			t.WriteString(margin)
+	t.paragraph(margin, margin, text)
+}
+
+// field writes a paragraph beside its name.
+func (t *terminalText) field(name, color, text string) {
+	pad := strings.Repeat(" ", max(1, labelWidth-len(name)))
+	t.paragraph("    "+t.paint.paint(color, name)+pad, strings.Repeat(" ", 4+labelWidth), text)
+}
+
+func (t *terminalText) paragraph(first, rest, text string) {
+	for i, line := range wrap(text, t.width-utf8.RuneCountInString(rest)) {
+		if i == 0 {
+			t.WriteString(first)
+		} else {
+			t.WriteString(rest)
 		}
 		t.WriteString(line + "\n")
 	}
+}
+
+// wrap breaks text between words so that lines have at most width columns, or one word. Without a
+// width it breaks nothing.
+func wrap(text string, width int) []string {
+	if width <= 0 {
+		return []string{text}
+	}
+	var lines []string
+	used := 0
+	for word := range strings.SplitSeq(text, " ") {
+		n := visible(word)
+		if used == 0 || used+1+n > width {
+			lines = append(lines, word)
+			used = n
+			continue
+		}
+		lines[len(lines)-1] += " " + word
+		used += 1 + n
+	}
+	return lines
+}
+
+// visible is how many columns a word takes: colours take none.
+func visible(s string) int {
+	n := 0
+	for i := 0; i < len(s); {
+		if skip := csi(s[i:]); skip > 0 {
+			i += skip
+			continue
+		}
+		_, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		n++
+	}
+	return n
+}
+
+// withoutKeys is an address without the keys of count and for_each, so that the instances of one
+// resource stand together.
+func withoutKeys(address string) string {
+	var b strings.Builder
+	depth, quoted := 0, false
+	for i := 0; i < len(address); i++ {
+		c := address[i]
+		switch {
+		case quoted && c == '\\':
+			i++
+			continue
+		case c == '"':
+			quoted = !quoted
+		case !quoted && c == '[':
+			depth++
+		case !quoted && c == ']':
+			depth--
+			continue
+		}
+		if depth == 0 {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
