@@ -5,17 +5,13 @@ import data.plan.lib.tfplan
 
 # What follows is asked only where tags_all does not tell: then the configuration is all there is.
 
-default_tags(r) := override(r) if {
-	r.change.after.override_provider
-} else := tags if {
+default_tags(r) := tags if {
 	tags := default_expression(r).constant_value
 	is_object(tags)
 } else := {}
 
-# S3 objects may leave out the defaults of their provider, because they can carry fewer tags.
-override(r) := object.union_n([tags | some tags in r.change.after.override_provider[_].default_tags[_]])
-
-default_expression(r) := provider(r).default_tags[0].tags if not r.change.after.override_provider
+# S3 objects may do without the defaults of their provider, because they can carry fewer tags.
+default_expression(r) := provider(r).default_tags[0].tags if not r.change.after.override_provider[0].default_tags
 
 # The tags that the provider ignores do not reach AWS.
 ignored(r, key) if {

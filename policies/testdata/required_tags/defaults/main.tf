@@ -59,6 +59,55 @@ resource "aws_sqs_queue" "ignoring" {
   name     = "ignoring"
 }
 
+# So the default does not help, if only the configuration tells what will be there.
+# want: fail tags aws_sqs_queue.ignoring_unknown tags["Team"]
+resource "aws_sqs_queue" "ignoring_unknown" {
+  provider = aws.ignoring
+  name     = "ignoring-unknown"
+  tags     = { Name = terraform_data.later.id }
+}
+
+# want: fail tags aws_sqs_queue.ignoring_prefix tags["CostCenter"]
+resource "aws_sqs_queue" "ignoring_prefix" {
+  provider = aws.ignoring_prefix
+  name     = "ignoring-prefix"
+  tags     = { Name = terraform_data.later.id }
+}
+
+# Newer resources plan tags_all as empty if there is nothing.
+# want: pass tags aws_vpc_security_group_ingress_rule.default
+resource "aws_vpc_security_group_ingress_rule" "default" {
+  security_group_id = "sg-0a"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  cidr_ipv4         = "10.0.0.0/16"
+}
+
+# want: pass tags aws_vpc_security_group_ingress_rule.unknown
+resource "aws_vpc_security_group_ingress_rule" "unknown" {
+  security_group_id = "sg-0a"
+  ip_protocol       = "tcp"
+  from_port         = 444
+  to_port           = 444
+  cidr_ipv4         = "10.0.0.0/16"
+  tags              = { Name = terraform_data.later.id }
+}
+
+# An object may leave out the defaults of the provider.
+# want: fail tags aws_s3_object.without_defaults tags
+resource "aws_s3_object" "without_defaults" {
+  bucket  = "payments"
+  key     = "without-defaults"
+  content = ""
+
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+}
+
 # want: pass tags module.inherits.aws_sqs_queue.this
 module "inherits" {
   source = "./queue"

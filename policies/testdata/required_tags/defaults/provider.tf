@@ -67,3 +67,27 @@ provider "aws" {
     keys = ["Team"]
   }
 }
+
+provider "aws" {
+  alias = "ignoring_prefix"
+
+  region                      = "eu-central-1"
+  access_key                  = "fixture"
+  secret_key                  = "fixture"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+
+  default_tags {
+    tags = {
+      Environment = "production"
+      Team        = "payments"
+      CostCenter  = "engineering"
+    }
+  }
+
+  ignore_tags {
+    key_prefixes = ["Cost"]
+  }
+}

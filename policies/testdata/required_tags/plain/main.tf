@@ -77,6 +77,17 @@ resource "aws_vpc_security_group_ingress_rule" "unknown" {
   tags              = merge(local.tags, { Team = terraform_data.later.id })
 }
 
+# So what is missing beside it is known.
+# want: fail tags aws_vpc_security_group_ingress_rule.incomplete tags
+resource "aws_vpc_security_group_ingress_rule" "incomplete" {
+  security_group_id = "sg-0a"
+  ip_protocol       = "tcp"
+  from_port         = 445
+  to_port           = 445
+  cidr_ipv4         = "10.0.0.0/16"
+  tags              = { Team = terraform_data.later.id }
+}
+
 # want: fail tags aws_vpc_security_group_ingress_rule.none tags
 resource "aws_vpc_security_group_ingress_rule" "none" {
   security_group_id = "sg-0a"
@@ -124,6 +135,65 @@ resource "aws_autoscaling_group" "one" {
   }
 }
 
+# Each tag may be known only after the apply, even the keys.
+# want: undetermined tags aws_autoscaling_group.unknown tag
+resource "aws_autoscaling_group" "unknown" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  tag {
+    key                 = terraform_data.later.id
+    value               = "payments"
+    propagate_at_launch = true
+  }
+}
+
+# want: pass tags aws_autoscaling_group.unknown_value
+resource "aws_autoscaling_group" "unknown_value" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  dynamic "tag" {
+    for_each = merge(local.tags, { Team = terraform_data.later.id })
+    content {
+      key                 = tag.key
+      value               = tag.value
+      propagate_at_launch = true
+    }
+  }
+}
+
+# Each instance has tags of its own.
+# want: pass tags aws_sqs_queue.each["complete"]
+# want: fail tags aws_sqs_queue.each["incomplete"] tags["CostCenter"]
+resource "aws_sqs_queue" "each" {
+  for_each = {
+    complete   = local.tags
+    incomplete = { Environment = "production", Team = "payments", cost_center = "engineering" }
+  }
+  name = each.key
+  tags = each.value
+}
+
+# want: fail tags aws_sqs_queue.counted[0] tags
+# want: pass tags aws_sqs_queue.counted[1]
+resource "aws_sqs_queue" "counted" {
+  count = 2
+  name  = "counted-${count.index}"
+  tags  = count.index == 0 ? {} : local.tags
+}
+
+# Whether a value is sensitive changes nothing.
+# want: pass tags aws_sqs_queue.sensitive
+resource "aws_sqs_queue" "sensitive" {
+  name = "sensitive"
+  tags = merge(local.tags, { Team = sensitive("payments") })
+}
+
 # want: fail tags module.queue["api"].module.inner.aws_sqs_queue.this[0] tags
 module "queue" {
   source   = "./queue"
@@ -140,6 +210,19 @@ resource "aws_ec2_tag" "single" {
   resource_id = "vpc-0a"
   key         = "Name"
   value       = "main"
+}
+
+resource "aws_autoscaling_group_tag" "single" {
+  autoscaling_group_name = "app"
+  tag {
+    key                 = "Name"
+    value               = "app"
+    propagate_at_launch = true
+  }
+}
+
+resource "aws_inspector_resource_group" "selecting" {
+  tags = { Name = "app" }
 }
 
 resource "aws_route" "untaggable" {
