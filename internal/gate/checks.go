@@ -89,15 +89,21 @@ func isDefined(data map[string]any, ref ast.Ref) bool {
 
 // has reports whether the data document has a value at the path.
 func has(data map[string]any, path []string) bool {
+	_, ok := lookUp(data, path)
+	return ok
+}
+
+// lookUp returns the value at the path of the data document.
+func lookUp(data map[string]any, path []string) (any, bool) {
 	var at any = data
 	for _, key := range path {
 		object, ok := at.(map[string]any)
 		if !ok {
-			return false
+			return nil, false
 		}
 		if at, ok = object[key]; !ok {
-			return false
+			return nil, false
 		}
 	}
-	return true
+	return at, true
 }

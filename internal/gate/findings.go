@@ -83,9 +83,10 @@ func (p *program) finding(q question, member any, res resources) (change.Finding
 	if touched, ok := object["touched"].(bool); ok {
 		f.NoOp = !touched
 	}
-	if q.kind() == "warn" || f.NoOp {
+	if q.kind() == "warn" {
 		f.Severity = change.Warn
 	}
+	p.levels.rate(&f)
 	return f, nil
 }
 

@@ -22,6 +22,8 @@ type Result struct {
 	Findings []change.Finding
 	// ResourcesJudged is the number of managed resources in the plan that exist after the apply.
 	ResourcesJudged int
+	// Unwaivable names the rules among the findings that no waiver covers, as "policy/rule", sorted.
+	Unwaivable []string `json:",omitempty"`
 }
 
 // JudgePlan judges the output of "terraform show -json" on a plan, unchanged. It returns a *fault.Error, and
@@ -45,7 +47,7 @@ func (s *Set) JudgePlan(ctx context.Context, planJSON []byte) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Findings: findings, ResourcesJudged: resources.judged}, nil
+	return Result{Findings: findings, ResourcesJudged: resources.judged, Unwaivable: s.plan.kept.among(findings)}, nil
 }
 
 // readPlan refuses what is no plan, and plans that Terraform did not finish: these lack changes,

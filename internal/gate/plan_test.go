@@ -161,8 +161,12 @@ deny contains {"address": r.address, "msg": "opened by a route", "touched": true
 	}
 	const standard = "The standard https://example.com/a; https://example.com/b"
 	failed := func(address string, severity change.Severity, noOp bool) change.Finding {
-		return change.Finding{Policy: "x", Rule: "bad", Address: address, Verdict: change.Fail, Severity: severity, NoOp: noOp,
+		f := change.Finding{Policy: "x", Rule: "bad", Address: address, Verdict: change.Fail, Severity: severity, NoOp: noOp,
 			Message: "bad", Attribute: "a[0].b", Remediation: "Make it good.", Reference: standard}
+		if noOp {
+			f.IfTouched = change.Deny
+		}
+		return f
 	}
 	passed := func(address string, noOp bool) change.Finding {
 		return change.Finding{Policy: "x", Rule: "bad", Address: address, Verdict: change.Pass, Severity: change.Deny, NoOp: noOp,
@@ -173,7 +177,7 @@ deny contains {"address": r.address, "msg": "opened by a route", "touched": true
 		failed("a", change.Deny, false),
 		{Policy: "x", Rule: "odd", Address: "a", Verdict: change.Fail, Severity: change.Warn, Message: "odd", Remediation: "Even it."},
 		passed("b", true),
-		{Policy: "x", Rule: "violation", Address: "b", Verdict: change.Undetermined, Severity: change.Warn, NoOp: true, Message: "unclear"},
+		{Policy: "x", Rule: "violation", Address: "b", Verdict: change.Undetermined, Severity: change.Warn, NoOp: true, IfTouched: change.Deny, Message: "unclear"},
 		failed("c", change.Warn, true),
 		failed("d", change.Deny, false),
 		passed("data.f", false),

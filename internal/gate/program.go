@@ -24,6 +24,9 @@ type program struct {
 	asked []question
 	query rego.PreparedEvalQuery
 	notes notes
+
+	levels levels
+	kept   kept
 }
 
 // question is one rule set that the gate asks for, such as data.plan.tls.deny.
@@ -62,6 +65,12 @@ func compile(src *sources, gate string) (*program, error) {
 	}
 	p := &program{set: src.name, gate: gate, notes: readNotes(modules)}
 	if p.asked, err = questions(src.name, gate, modules); err != nil {
+		return nil, err
+	}
+	if p.levels, err = readLevels(src, gate, modules, data); err != nil {
+		return nil, err
+	}
+	if p.kept, err = readKept(src.name, modules); err != nil {
 		return nil, err
 	}
 	if err := everyPackageUsed(src.name, gate, compiler, p.asked); err != nil {
