@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -130,6 +131,57 @@ func TestFindingsColorsOnlyOnRequest(t *testing.T) {
 	}
 	if s := written(t, "text", result(), report.FindingsOptions{Color: true}); !strings.Contains(s, "\x1b[1;31mdeny") {
 		t.Errorf("no colour:\n%q", s)
+	}
+}
+
+func TestTextKeepsToTheWidthOfATerminal(t *testing.T) {
+	t.Parallel()
+	const width = 60
+	for line := range strings.Lines(written(t, "text", result(), report.FindingsOptions{All: true, Width: width})) {
+		line = strings.TrimRight(line, "\n")
+		// A name that is longer than the line has a line of its own.
+		if words := strings.Fields(line); len([]rune(line)) > width && len(words) > 2 {
+			t.Errorf("%d columns: %s", len([]rune(line)), line)
+		}
+	}
+}
+
+func TestTextGathersTheInstancesOfAResource(t *testing.T) {
+	t.Parallel()
+	var fs []change.Finding
+	for _, key := range []string{`["a.b[0]"]`, `["c\"]"]`, "[2]", ""} {
+		fs = append(fs, change.Finding{Policy: "p", Rule: "r", Address: "module.m" + key + ".aws_x.y", Verdict: change.Fail, Severity: change.Deny, Message: "bad", Attribute: "z"})
+	}
+	got := written(t, "text", report.CheckResult{Plans: []report.CheckedPlan{{Path: "plan.json", Findings: fs}}}, report.FindingsOptions{})
+	if strings.Count(got, "bad") != 1 || strings.Count(got, "\n  module.m.aws_x.y\n") != 1 {
+		t.Errorf("four instances of a resource read:\n%s", got)
+	}
+}
+
+// GitHub shows ten annotations of a kind of one step, so what blocks has to come first.
+func TestWorkflowCommandsThatGitHubShows(t *testing.T) {
+	t.Parallel()
+	plans := func(errors, warnings int) report.CheckResult {
+		var fs []change.Finding
+		for i := range errors + warnings {
+			f := change.Finding{Policy: "p", Rule: fmt.Sprint("r", i), Address: "a.b", Verdict: change.Fail, Severity: change.Warn, Message: "m", File: "f.tf", Line: 1 + i}
+			if i >= warnings {
+				f.Severity = change.Deny
+			}
+			fs = append(fs, f)
+		}
+		return report.CheckResult{Plans: []report.CheckedPlan{{Path: "p.json", Findings: fs}}}
+	}
+	got := written(t, "github", plans(2, 9), report.FindingsOptions{})
+	if !strings.HasPrefix(got, "::error ") || strings.LastIndex(got, "::error ") > strings.Index(got, "::warning ") {
+		t.Errorf("a warning comes before an error:\n%s", got)
+	}
+	const note = "GitHub shows 10 errors and 10 warnings of a step"
+	if strings.Contains(got, note) {
+		t.Errorf("a note on what is not shown, although everything is:\n%s", got)
+	}
+	if got := written(t, "github", plans(11, 1), report.FindingsOptions{}); !strings.Contains(got, note) || !strings.Contains(got, "11 errors and 1 warning.") {
+		t.Errorf("no note on what is not shown:\n%s", got)
 	}
 }
 

@@ -34,7 +34,9 @@ func writeText(w io.Writer, r CheckResult, o FindingsOptions) error {
 	}
 	t.rules(r.found(func(f change.Finding) bool { return f.Verdict != change.Pass && f.Verdict != change.Waived }))
 	t.notices(r.notices())
-	t.WriteString(r.total(t.paint))
+	for line := range strings.Lines(r.total(t.paint)) {
+		t.line(0, strings.TrimSuffix(line, "\n"))
+	}
 	_, err := io.WriteString(w, t.String())
 	return err
 }
