@@ -54,6 +54,7 @@ var rooms = map[string]room{
 	"internal/audit":  {ring: services},
 	"internal/report": {ring: services},
 	"internal/runner": {ring: services},
+	"internal/judge":  {ring: services},
 
 	"internal/engine": {ring: decisions},
 	"internal/drift":  {ring: decisions},

@@ -74,10 +74,7 @@ func Load(name string, fsys fs.FS, loaded ...*Set) (*Set, error) {
 // no rules for a gate is no error; see JudgesPlans and JudgesApplies.
 func Compile(src *Source, gates ...string) (*Set, error) {
 	if !src.judges(ForPlans) && !src.judges(ForApplies) {
-		return nil, fault.New(
-			"The policy set "+src.Name+" holds no policy.",
-			"A gate without rules would let everything pass.",
-			"Put Rego files with deny rules below "+src.Name+"/plan or "+src.Name+"/apply.")
+		return nil, noPolicy(src.Name)
 	}
 	parsed, err := src.parse(func(file string) bool {
 		return !isTest(file) && file != waiversFile && (gateOf(file) == "" || slices.Contains(gates, gateOf(file)))
@@ -85,7 +82,7 @@ func Compile(src *Source, gates ...string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{name: src.Name, digest: src.Digest}
+	s := &Set{name: src.Name, digest: src.digest()} // of what is compiled, whatever it was said to be
 	var planErr, applyErr error
 	var wait sync.WaitGroup
 	for _, gate := range gates {
@@ -101,6 +98,12 @@ func Compile(src *Source, gates ...string) (*Set, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+func noPolicy(set string) error {
+	return fault.New("The policy set "+set+" holds no policy.",
+		"A gate without rules would let everything pass.",
+		"Put Rego files with deny rules below "+set+"/plan or "+set+"/apply.")
 }
 
 // Name is the name that the set was loaded under.

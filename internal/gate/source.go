@@ -218,51 +218,59 @@ func gateOf(file string) string {
 func mount(name string, files map[string]any) (map[string]any, error) {
 	root := map[string]any{}
 	for file, value := range files {
-		doc, ok := value.(map[string]any)
-		if !ok {
-			return nil, unusable(name, file, "holds no object at its top level", nil)
-		}
-		at := root
-		for _, dir := range strings.Split(path.Dir(file), "/") {
-			if dir == "." {
-				continue
-			}
-			next, ok := at[dir].(map[string]any)
-			if !ok && at[dir] != nil {
-				return nil, unusable(name, file, "collides with another data file", nil)
-			}
-			if !ok {
-				next = map[string]any{}
-				at[dir] = next
-			}
-			at = next
-		}
-		if err := merge(at, doc); err != nil {
-			return nil, unusable(name, file, "collides with another data file", err)
+		if what, err := place(root, file, value); what != "" {
+			return nil, unusable(name, file, what, err)
 		}
 	}
 	return root, nil
 }
 
-// merge copies from into to. Two files may share an object but never define the same value:
-// which of the two counts would be chance.
-func merge(to, from map[string]any) error {
-	for key, value := range from {
+// place adds one data file to the document, or says why it cannot and leaves the document alone. Two
+// files may share an object but never define the same value: which of the two counts would be chance.
+func place(root map[string]any, file string, value any) (what string, err error) {
+	doc, ok := value.(map[string]any)
+	if !ok {
+		return "holds no object at its top level", nil
+	}
+	if dir := path.Dir(file); dir != "." {
+		for _, name := range slices.Backward(strings.Split(dir, "/")) {
+			doc = map[string]any{name: doc}
+		}
+	}
+	if err := collision(root, doc); err != nil {
+		return "collides with another data file", err
+	}
+	merge(root, doc)
+	return "", nil
+}
+
+func collision(to, from map[string]any) error {
+	for _, key := range keys(from) {
 		old, exists := to[key]
 		if !exists {
-			to[key] = value
 			continue
 		}
 		oldObject, ok1 := old.(map[string]any)
-		newObject, ok2 := value.(map[string]any)
+		newObject, ok2 := from[key].(map[string]any)
 		if !ok1 || !ok2 {
 			return fmt.Errorf("%s is defined twice", key)
 		}
-		if err := merge(oldObject, newObject); err != nil {
+		if err := collision(oldObject, newObject); err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
 	}
 	return nil
+}
+
+// merge copies from into to, between which there is no collision.
+func merge(to, from map[string]any) {
+	for key, value := range from {
+		if old, ok := to[key].(map[string]any); ok {
+			merge(old, value.(map[string]any))
+		} else {
+			to[key] = value
+		}
+	}
 }
 
 // unusable says what is wrong with a file. The engine's message names line and construct and

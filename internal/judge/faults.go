@@ -1,0 +1,166 @@
+package judge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/gate"
+)
+
+const whyNoVerdict = "What the policies have not judged as a whole is not allowed."
+
+// Reasons for which a process is ended.
+var (
+	errTime = errors.New("the time limit")
+	errLong = errors.New("the answer is too long")
+)
+
+// outcome is the answer of a process that has ended, or why there is none.
+func (c *child) outcome() (*answer, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state := c.cmd.ProcessState
+	switch {
+	case c.ended && c.wrong == nil && state.Success():
+		return c.answer, c.fault
+	case errors.Is(c.why, errTime):
+		return nil, c.tookTooLong()
+	case c.why != nil:
+		return nil, c.stopped()
+	case errors.Is(c.wrong, errLong):
+		return nil, c.tooMuch("gave an answer that is too long")
+	case c.wrong != nil:
+		return nil, fault.Wrap(c.wrong, "The process that evaluates the policies gave an answer that cannot be read.", whyNoVerdict, fixTryAgain)
+	}
+	return nil, c.died()
+}
+
+const fixTryAgain = "Try again; if it happens again, the server's log has the cause."
+
+// died explains an end without an answer.
+func (c *child) died() error {
+	said := c.stderr.String()
+	cause := errors.New(strings.Join(append([]string{c.cmd.ProcessState.String()}, harmless(said)...), "; "))
+	status, _ := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case strings.Contains(said, "out of memory"):
+		return c.tooMuch("needed more than " + mebibytes(c.judge.cfg.Memory) + " of memory")
+	case strings.Contains(said, "stack overflow"):
+		return c.tooMuch("are nested too deeply, or are given something that is")
+	case status.Signaled():
+		return fault.Wrap(cause, "The process that evaluates the policies was killed"+c.where()+".", whyNoVerdict,
+			"Try again; if it happens again, the machine may be short of memory.")
+	}
+	return fault.Wrap(cause, "The process that evaluates the policies ended without a complete answer"+c.where()+".", whyNoVerdict, fixTryAgain)
+}
+
+// harmless are the lines of a crash report that cannot quote what was being judged.
+func harmless(stderr string) []string {
+	var lines []string
+	for line := range strings.Lines(stderr) {
+		line = strings.TrimRight(line, "\n")
+		if crashLine.MatchString(line) {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines[:min(len(lines), 12)]
+}
+
+var crashLine = regexp.MustCompile(`^(judge: set limits: .*|judge: read .*|fatal error: .*|runtime: .*|SIG[A-Z]+: .*|panic: runtime error: .*|\t\S+\.go:\d+.*)$`)
+
+func (c *child) tookTooLong() error {
+	what := fmt.Sprintf("%s took longer than %s.", c.doing(), c.judge.cfg.Time)
+	return fault.New(what, whyNoVerdict, "Look for a rule"+c.of()+" that loops over everything, or raise the time limit for policies.")
+}
+
+func (c *child) tooMuch(what string) error {
+	return fault.New("The policies"+c.of()+" "+what+".", whyNoVerdict,
+		"Look for a rule"+c.of()+" that makes large values, or raise the memory limit for policies.")
+}
+
+// stopped is for a process that was ended on purpose.
+func (c *child) stopped() error {
+	var f *fault.Error
+	if errors.As(c.why, &f) {
+		return f
+	}
+	if errors.Is(c.why, context.DeadlineExceeded) {
+		return fault.Wrap(c.why, c.doing()+" was not done in time.", whyNoVerdict, "Try again.")
+	}
+	return fault.Wrap(c.why, c.doing()+" was stopped before it was done.", whyNoVerdict, "Try again.")
+}
+
+// doing names what the process did last.
+func (c *child) doing() string {
+	switch c.step.Doing {
+	case doingCompile:
+		return "Compiling the policies" + c.of()
+	case doingTest:
+		return "Testing the policies" + c.of()
+	}
+	return "Judging by the policies" + c.of()
+}
+
+// of names the set that the process was at, or all of them.
+func (c *child) of() string { return " of " + cmp.Or(c.step.Set, strings.Join(c.names, " and ")) }
+
+func (c *child) where() string {
+	if c.step.Set == "" {
+		return ""
+	}
+	return " while it was at the policies" + c.of()
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
+
+func noPolicies() error {
+	return fault.New("There are no policies to judge by.", whyNoVerdict, "Give at least one policy set.")
+}
+
+func notStarted(err error) error {
+	return fault.Wrap(err, "The process that evaluates the policies could not be started.", whyNoVerdict, fixTryAgain)
+}
+
+func unreadable(err error) error {
+	return fault.Wrap(err, "The plan could not be read.", whyNoVerdict, fixTryAgain)
+}
+
+func incomplete() error {
+	return fault.New("The plan was judged in part only.", whyNoVerdict, fixTryAgain)
+}
+
+// accounted makes sure that the answer is about the sets that were asked for.
+func accounted(sets []*gate.Source, a *answer) error {
+	if !slices.EqualFunc(sets, a.Sets, func(s *gate.Source, got setAnswer) bool { return s.Digest == got.Digest }) {
+		return incomplete()
+	}
+	return nil
+}
+
+// judged makes sure that every set with rules has judged, that there is one, and that all of them
+// have seen the same plan.
+func judged(sets []*gate.Source, a *answer, hasRules func(setAnswer) bool) error {
+	if err := accounted(sets, a); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(a.Sets, hasRules) {
+		return fault.New("None of the policies has a rule for this.", whyNoVerdict, "Add rules, or judge by more policy sets.")
+	}
+	resources := -1
+	for _, s := range a.Sets {
+		if s.Judged != hasRules(s) || s.Judged && resources >= 0 && s.Resources != resources {
+			return incomplete()
+		}
+		if s.Judged {
+			resources = s.Resources
+		}
+	}
+	return nil
+}
