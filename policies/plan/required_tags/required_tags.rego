@@ -9,17 +9,18 @@ package plan.required_tags
 import data.plan.lib.tfplan
 import data.plan.required_tags.parameters
 
+# Positions in resource_changes, because these are cheap to hand around in a plan of many thousands.
 subjects := array.concat(
-	[r |
+	[i |
 		some type in types
 		listed(type)
-		some r in tfplan.of_type(type)
+		some i in tfplan.positions[type]
 	],
-	[r |
+	[i |
 		some type in types
 		not listed(type)
-		some r in tfplan.of_type(type)
-		shows_tags(r)
+		some i in tfplan.positions[type]
+		shows_tags(input.resource_changes[i])
 	],
 )
 
@@ -38,7 +39,7 @@ shows_tags(r) if "tags_all" in object.keys(r.change.after)
 
 shows_tags(r) if r.change.after_unknown.tags_all
 
-judged contains tfplan.subject("tags", r) if some r in subjects
+judged contains tfplan.subject("tags", input.resource_changes[i]) if some i in subjects
 
 # METADATA
 # title: The resource carries every required tag
@@ -54,16 +55,23 @@ judged contains tfplan.subject("tags", r) if some r in subjects
 #   description: AWS, best practices for tagging resources
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirement 12.5.1
-deny contains f if {
-	some r in subjects
-	not sound(r)
-	f := problem(r)
+deny contains finding if {
+	some i in subjects
+	not sound(i)
+	r := input.resource_changes[i]
+	finding := object.union({"rule": "tags", "address": r.address}, verdict(facts(r)))
 }
 
 # The usual case, told quickly: it is known what AWS gets, and nothing is wrong with it.
-sound(r) if {
-	tags := r.change.after.tags_all
-	not written(r)
+sound(i) if {
+	count(writers) == 0
+	tags := input.resource_changes[i].change.after.tags_all
+	is_object(tags)
+	flawless(object.filter(tags, keys))
+}
+
+# Most resources have the same few tags, and the engine remembers what a function has returned.
+flawless(tags) if {
 	every key in keys {
 		not flaw(key, object.get(tags, key, null))
 	}
@@ -75,44 +83,43 @@ keys := array.concat(parameters.required, [key |
 	not key in parameters.required
 ])
 
-problem(r) := f if {
+# All that a verdict depends on. Resources have it in common, so that few verdicts have to be found.
+facts(r) := {
+	"block": object.get(parameters.tag_blocks, r.type, ""),
+	"tags": object.filter(tags, keys),
+	"others": object.keys(object.remove(tags, keys)),
+	"open": {key | hidden(r); some key in keys; not decided(r, key)},
+	"secret": {key | some key, _ in parameters.allowed_values; secret(r, key)},
+} if {
 	tags := have(r)
-	states := {key: s | some key in keys; s := state(r, tags, key)}
-	wrong := [key | some key in keys; states[key] != "open"]
-	count(wrong) > 0
-	f := {
-		"rule": "tags",
-		"address": r.address,
-		"attribute": attribute(r, wrong),
-		"msg": complaint(r, tags, states),
-		"remediation": remediation(r, wrong),
-	}
-} else := f if {
-	tags := have(r)
-	open := [key | some key in keys; state(r, tags, key) == "open"]
-	count(open) > 0
-	f := {
-		"rule": "tags",
-		"address": r.address,
-		"attribute": attribute(r, open),
-		"msg": sprintf("Whether %s will be as required is known only after the apply.", [tags_named(open)]),
-		"remediation": remediation(r, open),
-		"verdict": "undetermined",
-	}
 }
 
-# What is wrong with a key: it is missing, blank or foreign; open if that depends on what is unknown.
-state(r, tags, key) := "missing" if {
-	ignored(r, key)
-	key in parameters.required
-} else := "open" if {
-	flaw(key, object.get(tags, key, null))
-	hidden(r)
+verdict(about) := {
+	"attribute": attribute(about, wrong),
+	"msg": complaint(about, states),
+	"remediation": remediation(about, wrong),
+} if {
+	states := {key: state(about, key) | some key in keys}
+	wrong := [key | some key in keys; not states[key] in ["fine", "open"]]
+	count(wrong) > 0
+} else := {
+	"attribute": attribute(about, open),
+	"msg": sprintf("Whether %s will be as required is known only after the apply.", [tags_named(open)]),
+	"remediation": remediation(about, open),
+	"verdict": "undetermined",
+} if {
+	open := [key | some key in keys; state(about, key) == "open"]
+	count(open) > 0
+}
 
-	# What the resource itself sets wins over any default, known or not.
-	not is_string(object.get(r.change.after, ["tags", key], null))
-} else := flaw(key, object.get(tags, key, null))
+state(about, key) := "open" if {
+	key in about.open
+	flaw(key, object.get(about.tags, key, null))
+} else := what if {
+	what := flaw(key, object.get(about.tags, key, null))
+} else := "fine"
 
+# What is wrong with the value of a key; null stands for none and true for one that is unknown.
 flaw(key, null) := "missing" if key in parameters.required
 
 flaw(key, value) := "blank" if {
@@ -124,12 +131,11 @@ flaw(key, value) := "blank" if {
 	not value in parameters.allowed_values[key]
 }
 
-# A tag whose value is unknown will be there, but may hold anything.
+# The tag will be there, but may hold anything.
 flaw(key, true) := "open" if parameters.allowed_values[key]
 
-# The tags that the resource will have, as far as the plan tells, and true for an unknown value.
-# tags_all is what AWS gets; it is unknown as soon as a single value is, and for a new resource
-# without any tag.
+# The tags that the resource will have, as far as the plan tells. tags_all is what AWS gets; it is
+# unknown as soon as a single value is, and for a new resource without any tag.
 have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after[block]]) if {
 	block := parameters.tag_blocks[r.type]
 } else := r.change.after.tags_all if {
@@ -159,11 +165,22 @@ hidden(r) if {
 hidden(r) if r.change.after_unknown[parameters.tag_blocks[r.type]] == true
 
 hidden(r) if {
-	not settled(r)
 	r.change.after_unknown.tags == true
+	not settled(r)
 }
 
 hidden(r) if {
 	not settled(r)
 	count(default_expression(r).references) > 0
+}
+
+# What the resource itself sets wins over any default, and what is ignored is not there at all.
+decided(r, key) if is_string(r.change.after.tags[key])
+
+decided(r, key) if ignored(r, key)
+
+# The plan holds sensitive values in clear.
+secret(r, key) if {
+	some path in [["tags"], ["tags", key], ["tags_all"], ["tags_all", key], ["tag"]]
+	object.get(r.change.after_sensitive, path, false) == true
 }
