@@ -60,112 +60,154 @@ func (t *terminalText) plan(p CheckedPlan) {
 			continue
 		}
 		t.line(2, a.title)
-		for _, g := range Groups(fs) {
-			t.short(g)
+		for _, s := range statements(fs, func(f change.Finding) string { return f.File }) {
+			t.short(s)
 		}
 		t.WriteByte('\n')
 	}
 }
 
-// block is what is wrong in one place.
-type block struct {
-	heading string
-	groups  []Group
+// statement is one thing to mend, wherever it is.
+type statement struct {
+	change.Finding
+	all []change.Finding
 }
 
-// blocks writes the findings under the place that has to be mended.
-func (t *terminalText) blocks(fs []change.Finding) {
-	for _, b := range blocksOf(fs) {
-		t.line(2, t.paint.paint("4", terminal(b.heading)))
-		for _, g := range b.groups {
-			t.group(g)
-		}
-		t.WriteByte('\n')
+// statements gathers findings of which key and text are the same, in the order of the first of each.
+func statements(fs []change.Finding, key func(change.Finding) string) []statement {
+	type same struct {
+		key, policy, rule, message, fix string
+		verdict                         change.Verdict
+		severity                        change.Severity
+		noop                            bool
 	}
-}
-
-func blocksOf(fs []change.Finding) []block {
-	at := map[string][]change.Finding{}
-	var headings []string
+	at := map[same]int{}
+	var out []statement
 	for _, f := range fs {
-		heading := cmp.Or(f.File, withoutKeys(f.Address), "The plan as a whole")
-		if at[heading] == nil {
-			headings = append(headings, heading)
+		k := same{key(f), f.Policy, f.Rule, f.Message, f.Remediation, f.Verdict, f.Severity, f.NoOp}
+		i, ok := at[k]
+		if !ok {
+			i = len(out)
+			at[k] = i
+			out = append(out, statement{Finding: f})
 		}
-		at[heading] = append(at[heading], f)
-	}
-	slices.Sort(headings)
-	var out []block
-	for _, h := range headings {
-		gs := Groups(at[h])
-		slices.SortStableFunc(gs, func(a, b Group) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(rank(a.Finding), rank(b.Finding)))
-		})
-		out = append(out, block{h, gs})
+		out[i].all = append(out[i].all, f)
 	}
 	return out
 }
 
-// maxTextAddresses is how many resources one finding names in text.
-const maxTextAddresses = 8
+// resources names the resources, those of one count or for_each together.
+func (s statement) resources() []string {
+	instances := map[string]int{}
+	var first []string
+	for _, f := range s.all {
+		base := withoutKeys(f.Address)
+		if instances[base]++; instances[base] == 1 && base != "" {
+			first = append(first, f.Address)
+		}
+	}
+	for i, address := range first {
+		switch others := instances[withoutKeys(address)] - 1; others {
+		case 0:
+		case 1:
+			first[i] += " and another instance"
+		default:
+			first[i] += fmt.Sprintf(" and %d other instances", others)
+		}
+	}
+	return shorten(first)
+}
 
-func (t *terminalText) group(g Group) {
-	word, color := label(g.Finding)
-	message := terminal(g.Message)
-	if g.Verdict == change.Undetermined && !g.Blocks() {
+// places names the lines with their resources, or without lines the attributes.
+func (s statement) places() []string {
+	var out []string
+	for _, line := range statements(s.all, func(f change.Finding) string { return fmt.Sprint(f.File, f.Line) }) {
+		place := line.Attribute
+		if located(line.Finding) {
+			place = join(" ", fmt.Sprintf("%s:%d", line.File, line.Line), join(", ", line.resources()...))
+		}
+		if place != "" && !slices.Contains(out, place) {
+			out = append(out, place)
+		}
+	}
+	return shorten(out)
+}
+
+// maxTextPlaces is how many resources or lines text names of one finding.
+const maxTextPlaces = 8
+
+func shorten(list []string) []string {
+	if more := len(list) - maxTextPlaces; more > 1 {
+		list = append(slices.Clone(list[:maxTextPlaces]), fmt.Sprintf("and %d more", more))
+	}
+	return list
+}
+
+// headings are the places that have to be mended: the file, or else the resources.
+func (s statement) headings() []string {
+	switch resources := s.resources(); {
+	case s.File != "":
+		return []string{s.File}
+	case len(resources) > 0:
+		return resources
+	}
+	return []string{"The plan as a whole"}
+}
+
+// blocks writes the findings under their headings, files first.
+func (t *terminalText) blocks(fs []change.Finding) {
+	all := statements(fs, func(f change.Finding) string { return f.File })
+	slices.SortStableFunc(all, func(a, b statement) int {
+		return cmp.Or(strings.Compare(b.File, "")-strings.Compare(a.File, ""), slices.Compare(a.headings(), b.headings()),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(rank(a.Finding), rank(b.Finding)))
+	})
+	var last []string
+	for _, s := range all {
+		if now := s.headings(); !slices.Equal(now, last) {
+			last = now
+			for _, h := range now {
+				t.line(2, t.paint.paint("4", terminal(h)))
+			}
+			t.WriteByte('\n')
+		}
+		t.statement(s)
+	}
+}
+
+func (t *terminalText) statement(s statement) {
+	word, color := label(s.Finding)
+	message := terminal(s.Message)
+	if s.Verdict == change.Undetermined && !s.Blocks() {
 		message = "Undetermined: " + message
 	}
-	if g.NoOp {
+	if s.NoOp {
 		message += " (The plan does not touch it.)"
 	}
 	t.field(word, color, message)
-	if g.Remediation != "" {
-		t.field("instead", "2", terminal(g.Remediation))
+	if s.Remediation != "" {
+		t.field("instead", "2", terminal(s.Remediation))
 	}
 	name := "at"
-	for _, place := range groupPlaces(g) {
+	for _, place := range s.places() {
 		t.field(name, "2", terminal(place))
 		name = ""
 	}
-	t.field("rule", "2", terminal(g.RuleName()))
+	t.field("rule", "2", terminal(ruleName(s.Finding)))
+	t.WriteByte('\n')
 }
 
-// groupPlaces names file and line, attribute and resources, as far as the heading does not.
-func groupPlaces(g Group) []string {
-	place := g.Attribute
-	if located(g.Finding) {
-		place = fmt.Sprintf("%s:%d", g.File, g.Line)
+// short writes a statement in a line.
+func (t *terminalText) short(s statement) {
+	where := s.places()
+	if !located(s.Finding) {
+		where = s.resources()
 	}
-	addresses := shownAddresses(g)
-	switch {
-	case g.File == "" && len(g.Addresses) == 1 && g.Addresses[0] == withoutKeys(g.Addresses[0]):
-		addresses = nil
-	case len(addresses) == 1:
-		place, addresses = join(" ", place, addresses[0]), nil
-	}
-	return slices.DeleteFunc(append([]string{place}, addresses...), func(s string) bool { return s == "" })
-}
-
-func shownAddresses(g Group) []string {
-	shown := slices.Clone(g.Addresses[:min(len(g.Addresses), maxTextAddresses)])
-	if more := len(g.Addresses) - maxTextAddresses; more > 0 {
-		shown = append(shown, fmt.Sprintf("and %d more", more))
-	}
-	return shown
-}
-
-// short writes a group in a line.
-func (t *terminalText) short(g Group) {
-	where := ""
-	if located(g.Finding) {
-		where = fmt.Sprintf("%s:%d", g.File, g.Line)
-	}
-	addresses := join(", ", shownAddresses(g)...)
 	word := ""
-	if g.Verdict == change.Undetermined {
+	if s.Verdict == change.Undetermined {
 		word = "Undetermined: "
 	}
-	t.paragraph("    - ", "      ", terminal(join(" ", where, addresses))+": "+word+terminal(g.Message)+" "+t.paint.paint("2", "["+terminal(g.RuleName())+"]"))
+	text := join(": ", terminal(join(", ", where...)), word+terminal(s.Message))
+	t.paragraph("    - ", "      ", text+" "+t.paint.paint("2", "["+terminal(ruleName(s.Finding))+"]"))
 }
 
 // rules says once of each rule why it is there.
