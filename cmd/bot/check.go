@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
+	"runtime"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,23 +20,29 @@ import (
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/hclsource"
+	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/report"
-	"github.com/tollgate/tollgate/internal/terraform"
+	"github.com/tollgate/tollgate/internal/waiver"
 	"github.com/tollgate/tollgate/policies"
 )
 
 // check judges plans without a server.
 type check struct {
-	policies, format string
-	all              bool
-	settings         settings // where Terraform is, for directories
-	set              *gate.Set
-	in               io.Reader
-	progress         io.Writer
+	policies       []string
+	format, source string
+	all            bool
+	settings       settings // where Terraform is, for directories
+	in             io.Reader
+	progress       *progress
+	judge          *judge.Judge
+	sets           []*gate.Source
+	waivers        []waiver.List
+	module         *located // of --source; nil without
+	planning       chan struct{}
 }
 
 func checkCommand() *cobra.Command {
-	c := check{}
+	c := check{planning: make(chan struct{}, 1)}
 	cmd := &cobra.Command{
 		Use:   "check PLAN.json|DIR|- …",
 		Short: "Judge plan JSON, or plan and judge directories, as the server would",
@@ -41,64 +50,160 @@ func checkCommand() *cobra.Command {
 
 Exit status: 0 if everything passes, 1 for a deny or an undetermined value, 2 if something could
 not be judged.`,
+		Example: `  terraform show -json plan.bin | bot check -
+  bot check --source infrastructure --format sarif plan.json >tollgate.sarif
+  bot check --policies policies --policies ../organisation/policies plans/*.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c.in, c.progress = cmd.InOrStdin(), cmd.ErrOrStderr()
-			result, err := c.run(cmd.Context(), args)
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			if err := report.Findings(out, c.format, result, report.FindingsOptions{All: c.all, Color: out == os.Stdout && terminal(os.Stdout)}); err != nil {
-				return err
-			}
-			for _, p := range result.Plans {
-				for _, f := range p.Findings {
-					if f.Blocks() {
-						return exitStatus(1)
-					}
-				}
-			}
-			return nil
+			c.in, c.progress = cmd.InOrStdin(), newProgress(cmd.ErrOrStderr(), len(args))
+			return c.command(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
-	cmd.Flags().StringVar(&c.policies, "policies", "", "directory with policies (default: the built-in set)")
+	cmd.Flags().StringArrayVar(&c.policies, "policies", nil, "directory with policies, and with waivers.yaml if there is one; sets that are given add up (default: the built-in set)")
 	cmd.Flags().StringVar(&c.format, "format", "text", "one of "+report.Formats)
+	cmd.Flags().StringVar(&c.source, "source", "", "root module that the plan files were made of, to name the lines to mend")
 	cmd.Flags().BoolVar(&c.all, "all", false, "list passes too")
 	cmd.Flags().StringVar(&c.settings.Terraform, "terraform", "", "terraform program, for directories (default: from PATH, else installed and verified)")
 	cmd.Flags().StringVar(&c.settings.ProviderDirs, "provider-mirror", "", "filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)")
 	return cmd
 }
 
-// terminal reports whether colours are welcome.
-func terminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
+// command judges the arguments and writes what was found, also when some have no verdict.
+func (c *check) command(ctx context.Context, out io.Writer, args []string) error {
+	if err := c.prepare(args); err != nil {
+		return err
+	}
+	result, err := c.run(ctx, args)
+	if err != nil && len(result.NotJudged) == 0 {
+		return err
+	}
+	o := report.FindingsOptions{All: c.all}
+	if out == os.Stdout {
+		o.Color, o.Width = terminal(os.Stdout), width(os.Stdout)
+	}
+	// People read the errors on standard error; programs read them in the format that they asked for.
+	if len(result.Plans) > 0 || c.format != "text" {
+		if err := report.Findings(out, c.format, result, o); err != nil {
+			return err
+		}
+	}
+	if err == nil && !result.Allowed() {
+		return exitStatus(1)
+	}
+	return err
 }
 
-func (c *check) run(ctx context.Context, args []string) (report.CheckResult, error) {
-	fsys, name := fs.FS(policies.Files), "built-in"
-	if c.policies != "" {
-		fsys, name = os.DirFS(c.policies), c.policies
+// prepare reads what all plans are judged by.
+func (c *check) prepare(args []string) error {
+	if err := report.KnownFormat(c.format); err != nil {
+		return err
+	}
+	if first := slices.Index(args, "-"); first >= 0 && slices.Contains(args[first+1:], "-") {
+		return fault.New("Standard input is named twice.", "It can be read once.", "Give - once.")
+	}
+	if err := c.readPolicies(); err != nil {
+		return err
+	}
+	if c.source != "" {
+		m, err := locate(c.source)
+		if err != nil {
+			return notJudged("--source "+c.source, err)
+		}
+		c.module = m
 	}
 	var err error
-	if c.set, err = gate.Load(name, fsys); err != nil {
-		return report.CheckResult{}, err
+	c.judge, err = newJudge()
+	return err
+}
+
+func (c *check) readPolicies() error {
+	if len(c.policies) == 0 {
+		src, err := gate.Read("built-in", policies.Files)
+		c.sets = []*gate.Source{src}
+		return err
 	}
-	result := report.CheckResult{PolicyDigest: c.set.Digest()}
-	var faults []error
-	for i, arg := range args {
-		if len(args) > 1 {
-			fmt.Fprintf(c.progress, "[%d/%d] %s\n", i+1, len(args), arg)
-		}
-		plan, err := c.one(ctx, arg)
+	for _, dir := range c.policies {
+		src, err := gate.Read(dir, os.DirFS(dir))
 		if err != nil {
-			faults = append(faults, notJudged(arg, err))
+			return err
+		}
+		c.sets = append(c.sets, src)
+		file := filepath.Join(dir, waiver.File)
+		text, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		result.Plans = append(result.Plans, plan)
+		if err != nil {
+			return fmt.Errorf("read waivers: %w", err)
+		}
+		list, err := waiver.Parse(inRepository(file), text)
+		if err != nil {
+			return err
+		}
+		c.waivers = append(c.waivers, list)
 	}
-	return result, errors.Join(faults...)
+	return nil
+}
+
+// digest is the sets' own digest if there is one set, as in the server's checks.
+func (c *check) digest() string {
+	if len(c.sets) == 1 {
+		return c.sets[0].Digest
+	}
+	h := sha256.New()
+	for _, s := range c.sets {
+		fmt.Fprintln(h, s.Digest)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+}
+
+// maxAtOnce bounds how many plans are judged at once: each takes a process and some memory.
+const maxAtOnce = 4
+
+// run judges every argument, whatever becomes of the others. The error joins those of what was not
+// judged; without any such, it is about the policies.
+func (c *check) run(ctx context.Context, args []string) (report.CheckResult, error) {
+	defer c.progress.end()
+	plans, errs := make([]report.CheckedPlan, len(args)), make([]error, len(args))
+	turns := make(chan struct{}, min(runtime.NumCPU(), maxAtOnce))
+	done := make(chan int)
+	for i, arg := range args {
+		go func() {
+			turns <- struct{}{}
+			c.progress.start(arg)
+			plans[i], errs[i] = c.one(ctx, arg)
+			c.progress.finish(arg, errs[i])
+			<-turns
+			done <- i
+		}()
+	}
+	result := report.CheckResult{PolicyDigest: c.digest()}
+	var rulesErr error
+	for _, set := range c.sets {
+		rules, err := gate.Rules(set, gate.ForPlans)
+		result.Rules, rulesErr = append(result.Rules, rules...), errors.Join(rulesErr, err)
+	}
+	for range args {
+		<-done
+	}
+	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
+		// What is wrong with the policies is said once, and not as something wrong with each plan.
+		if _, err := c.judge.Check(ctx, c.sets); err != nil {
+			return report.CheckResult{}, err
+		}
+	}
+	if rulesErr != nil {
+		return report.CheckResult{}, rulesErr
+	}
+	for i, arg := range args {
+		if errs[i] != nil {
+			result.NotJudged = append(result.NotJudged, unjudged(arg, errs[i]))
+			errs[i] = notJudged(arg, errs[i])
+			continue
+		}
+		result.Plans = append(result.Plans, plans[i])
+	}
+	return result, errors.Join(errs...)
 }
 
 // notJudged names the argument that an error is about.
@@ -110,143 +215,102 @@ func notJudged(arg string, err error) error {
 	return fmt.Errorf("%s: %w", arg, err)
 }
 
+func unjudged(arg string, err error) report.NotJudged {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return report.NotJudged{Path: arg, What: f.What, Why: f.Why, Fix: f.Fix}
+	}
+	return report.NotJudged{Path: arg, What: err.Error()}
+}
+
 func (c *check) one(ctx context.Context, arg string) (report.CheckedPlan, error) {
 	if arg == "-" {
-		b, err := io.ReadAll(c.in)
-		if err != nil {
-			return report.CheckedPlan{}, fmt.Errorf("read standard input: %w", err)
+		return c.judged(ctx, arg, c.in, c.module)
+	}
+	f, err := os.Open(arg)
+	if err == nil {
+		defer f.Close()
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil && info.IsDir() {
+			return c.directory(ctx, arg)
 		}
-		return c.judge(ctx, arg, b, nil)
 	}
-	info, err := os.Stat(arg)
 	if err != nil {
-		return report.CheckedPlan{}, fault.Wrap(err, "It cannot be read.", "Nothing was judged.", "Give a file with plan JSON, a directory, or - for standard input.")
+		return report.CheckedPlan{}, fault.Wrap(err, "It cannot be read.", "It was not judged.", "Give a file with plan JSON, a directory, or - for standard input.")
 	}
-	if info.IsDir() {
-		return c.directory(ctx, arg)
-	}
-	b, err := os.ReadFile(arg)
-	if err != nil {
-		return report.CheckedPlan{}, fmt.Errorf("read plan: %w", err)
-	}
-	return c.judge(ctx, arg, b, nil)
+	return c.judged(ctx, arg, f, c.module)
 }
 
-func (c *check) judge(ctx context.Context, arg string, planJSON []byte, locate func(*change.Finding)) (report.CheckedPlan, error) {
-	r, err := c.set.JudgePlan(ctx, planJSON)
+// judged judges a plan, waives what may be waived and finds the lines if the source is known.
+func (c *check) judged(ctx context.Context, arg string, plan io.Reader, source *located) (report.CheckedPlan, error) {
+	r, err := c.judge.Plan(ctx, c.sets, plan)
 	if err != nil {
 		return report.CheckedPlan{}, err
 	}
-	// The key only hides sensitive values in a digest that nobody sees here.
-	summary, err := terraform.Summarise(planJSON, make([]byte, 32))
-	if err != nil {
-		return report.CheckedPlan{}, err
+	p := report.CheckedPlan{Path: arg, Findings: r.Findings, ResourcesJudged: r.ResourcesJudged, File: inRepository(arg)}
+	for _, list := range c.waivers {
+		outcome := list.Apply(p.Findings, r.Unwaivable, time.Now())
+		p.Findings, p.Notices = outcome.Findings, append(p.Notices, outcome.Notices...)
 	}
-	for i := range r.Findings {
-		if locate != nil {
-			locate(&r.Findings[i])
+	if source != nil {
+		p.File = source.file
+		for i := range p.Findings {
+			source.find(&p.Findings[i])
 		}
 	}
-	return report.CheckedPlan{Path: arg, Findings: r.Findings, ResourcesJudged: r.ResourcesJudged, Summary: summary}, nil
+	return p, nil
 }
 
-// directory plans a root module with the caller's own environment. Nothing is written into it.
-func (c *check) directory(ctx context.Context, dir string) (report.CheckedPlan, error) {
+// inRepository is how code scanning would name a file: relative to the repository of the working
+// directory.
+func inRepository(file string) string {
+	if file == "-" {
+		return "stdin"
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return filepath.Base(file)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return filepath.Base(file)
+	}
+	root, _ := repositoryRoot(here)
+	if rel, err := filepath.Rel(root, abs); err == nil && filepath.IsLocal(rel) {
+		return filepath.ToSlash(rel)
+	}
+	return filepath.Base(file)
+}
+
+// located is the source of a root module.
+type located struct {
+	module    *hclsource.Module
+	root, dir string // the repository, and the module's directory in it
+	file      string // slash-separated, in the repository: for findings without a line
+}
+
+// locate reads the root module in a directory.
+func locate(dir string) (*located, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return report.CheckedPlan{}, err
+		return nil, err
 	}
 	root, rel := repositoryRoot(abs)
-	source, err := hclsource.Load(os.DirFS(root), rel)
+	m, err := hclsource.Load(os.DirFS(root), rel)
 	if err != nil {
-		return report.CheckedPlan{}, err
+		return nil, err
 	}
-	tmp, err := os.MkdirTemp("", "tollgate-check-")
-	if err != nil {
-		return report.CheckedPlan{}, err
+	l := &located{module: m, root: root, dir: rel, file: rel}
+	files, err := filepath.Glob(filepath.Join(abs, "*.tf"))
+	if err == nil && len(files) > 0 {
+		file := files[max(0, slices.Index(files, filepath.Join(abs, "main.tf")))]
+		l.file = filepath.ToSlash(filepath.Join(rel, filepath.Base(file)))
 	}
-	defer os.RemoveAll(tmp)
-	plan, err := c.plan(ctx, root, rel, tmp, source)
-	if err != nil {
-		return report.CheckedPlan{}, err
-	}
-	return c.judge(ctx, dir, plan.JSON, func(f *change.Finding) {
-		if places := source.Locate(f.Address, f.Attribute); len(places) > 0 {
-			f.File, f.Line, f.EndLine = places[0].File, places[0].Line, places[0].EndLine
-		}
-	})
+	return l, nil
 }
 
-// repositoryRoot is the nearest directory above that holds a .git, so that files are named as in
-// the repository and modules beside the directory are found.
-func repositoryRoot(dir string) (root, rel string) {
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(filepath.Join(d, ".git")); err == nil {
-			r, err := filepath.Rel(d, dir)
-			if err != nil {
-				return dir, "."
-			}
-			return d, filepath.ToSlash(r)
-		}
-		if d == filepath.Dir(d) {
-			return filepath.Dir(dir), path.Base(filepath.ToSlash(dir))
-		}
+func (l *located) find(f *change.Finding) {
+	if places := l.module.Locate(f.Address, f.Attribute); len(places) > 0 {
+		f.File, f.Line, f.EndLine = places[0].File, places[0].Line, places[0].EndLine
 	}
-}
-
-func (c *check) plan(ctx context.Context, root, rel, tmp string, source *hclsource.Module) (*terraform.Plan, error) {
-	environ := os.Environ()
-	// A copy, because init would write a lock file where there is none.
-	tree := filepath.Join(tmp, "tree")
-	for _, d := range source.Dirs() {
-		if err := copyDir(filepath.Join(root, filepath.FromSlash(d)), filepath.Join(tree, filepath.FromSlash(d))); err != nil {
-			return nil, fmt.Errorf("copy %s: %w", d, err)
-		}
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, err
-	}
-	c.settings.DataDir = filepath.Join(cache, "tollgate")
-	binary, mirrors, err := findTerraform(ctx, c.settings, environ)
-	if err != nil {
-		return nil, err
-	}
-	tf, err := terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(tmp, "tf"), Environ: terraformEnviron(environ, ""), Key: make([]byte, 32)})
-	if err != nil {
-		return nil, err
-	}
-	m, _, err := terraformVariables(environ).Module(tree, change.Project{Name: rel, Dir: rel}, source, "check", root)
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(c.progress, "Planning %s …\n", rel)
-	return tf.Plan(ctx, m, terraform.PlanTo{File: filepath.Join(tmp, "plan"), Log: io.Discard})
-}
-
-// copyDir copies the files below a directory without what Terraform and git keep for themselves.
-func copyDir(from, to string) error {
-	return filepath.WalkDir(from, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if name := d.Name(); d.IsDir() && p != from && (name == ".terraform" || name == ".git" || name == "node_modules") {
-			return filepath.SkipDir
-		}
-		rel, err := filepath.Rel(from, p)
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			return os.MkdirAll(filepath.Join(to, rel), 0o700)
-		}
-		if !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "terraform.tfstate") {
-			return nil // state stays where it is
-		}
-		b, err := os.ReadFile(p)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, rel), b, 0o600)
-	})
 }

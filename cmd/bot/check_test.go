@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -84,7 +86,7 @@ func TestCheckByTheBuiltInPolicies(t *testing.T) {
 		status int
 		want   []string
 	}{
-		"nothing that a policy is about":  {planOf("fine"), 0, []string{"-: 1 resource judged; 1 to create", "Allowed.", "Policies sha256:"}},
+		"nothing that a policy is about":  {planOf("fine"), 0, []string{"-: 1 resource judged", "Allowed.", "Policies sha256:"}},
 		"denials":                         {string(broken), 1, []string{"plan.tls/", "Not allowed."}},
 		"a plan that is not complete":     {incomplete, 2, []string{"Error: -: ", "is not complete"}},
 		"a plan that ended with an error": {strings.Replace(planOf("fine"), `"errored":false`, `"errored":true`, 1), 2, []string{"Error: -: ", "ended with an error"}},
@@ -127,39 +129,179 @@ func TestCheckSeveralPlans(t *testing.T) {
 		}
 	}
 	cases := map[string]struct {
-		args   []string
-		stdin  string
-		status int
-		paths  []string
-		want   []string
+		args      []string
+		stdin     string
+		status    int
+		paths     []string
+		notJudged []string
+		want      []string
 	}{
-		"both fine":        {[]string{"fine.json", "fine.json"}, "", 0, []string{"fine.json", "fine.json"}, nil},
-		"the last denied":  {[]string{"fine.json", "bad.json"}, "", 1, []string{"fine.json", "bad.json"}, []string{"[1/2] fine.json", "[2/2] bad.json"}},
-		"the first denied": {[]string{"bad.json", "-"}, planOf("fine"), 1, []string{"bad.json", "-"}, nil},
-		"one missing":      {[]string{"fine.json", "missing.json"}, "", 2, nil, []string{"Error: missing.json: It cannot be read."}},
-		"one denied and two missing": {[]string{"bad.json", "missing.json", "gone.json"}, "", 2, nil,
+		"both fine":        {[]string{"fine.json", "fine.json"}, "", 0, []string{"fine.json", "fine.json"}, nil, nil},
+		"the last denied":  {[]string{"fine.json", "bad.json"}, "", 1, []string{"fine.json", "bad.json"}, nil, []string{"[1/2] ", "[2/2] ", "fine.json: judged", "bad.json: judged"}},
+		"the first denied": {[]string{"bad.json", "-"}, planOf("fine"), 1, []string{"bad.json", "-"}, nil, nil},
+		"one missing": {[]string{"fine.json", "missing.json"}, "", 2, []string{"fine.json"}, []string{"missing.json"},
+			[]string{"missing.json: not judged", "Error: missing.json: It cannot be read."}},
+		"one denied and two missing": {[]string{"bad.json", "missing.json", "gone.json"}, "", 2, []string{"bad.json"}, []string{"missing.json", "gone.json"},
 			[]string{"Error: missing.json: It cannot be read.", "Error: gone.json: It cannot be read."}},
-		"one that is no plan": {[]string{"-", "fine.json"}, "{}", 2, nil, []string{"Error: -: "}},
+		"one that is no plan": {[]string{"-", "fine.json"}, "{}", 2, []string{"fine.json"}, []string{"-"}, []string{"Error: -: "}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := call{stdin: c.stdin, dir: dir}.bot(t, append([]string{"check", "--format=json", "--policies=" + policies}, c.args...)...)
 			got.expect(t, c.status, c.want...)
-			if c.status == 2 {
-				if got.stdout != "" {
-					t.Errorf("a verdict on a part: %s", got.stdout)
-				}
-				return
+			doc := decode(t, got.stdout)
+			if diff := cmp.Diff(c.paths, pathsIn(doc, "plans")); diff != "" {
+				t.Errorf("plans (-want +got):\n%s", diff)
 			}
-			var paths []string
-			for _, p := range decode(t, got.stdout)["plans"].([]any) {
-				paths = append(paths, p.(map[string]any)["path"].(string))
-			}
-			if !slices.Equal(paths, c.paths) {
-				t.Errorf("plans of %q, want %q", paths, c.paths)
+			if diff := cmp.Diff(c.notJudged, pathsIn(doc, "not_judged")); diff != "" {
+				t.Errorf("not judged (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func pathsIn(doc map[string]any, key string) []string {
+	var paths []string
+	list, _ := doc[key].([]any)
+	for _, p := range list {
+		paths = append(paths, p.(map[string]any)["path"].(string))
+	}
+	return paths
+}
+
+func TestCheckSaysWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	policies := policyDir(t, namePolicies)
+	plans := t.TempDir()
+	if err := os.WriteFile(filepath.Join(plans, "fine.json"), []byte(planOf("fine")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call{dir: plans}.bot(t, "check", "--policies", policies, "fine.json").expect(t, 0)
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"standard input twice":         {[]string{"-", "fine.json", "-"}, []string{"Error: Standard input is named twice."}},
+		"a directory of plans":         {[]string{"."}, []string{"Error: .: The directory holds no Terraform configuration.", "bot check *.json"}},
+		"an empty directory":           {[]string{t.TempDir()}, []string{"holds no Terraform configuration"}},
+		"a source without Terraform":   {[]string{"--source", ".", "fine.json"}, []string{"Error: --source .: "}},
+		"a format that is not known":   {[]string{"--format", "yaml", "missing.json"}, []string{`Error: There is no format "yaml".`}},
+		"no policies beside good ones": {[]string{"--policies", t.TempDir(), "fine.json"}, []string{"holds no policy"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := call{dir: plans, stdin: planOf("fine")}.bot(t, append([]string{"check", "--policies", policies}, c.args...)...)
+			got.expect(t, 2, c.want...)
+			if got.stdout != "" {
+				t.Errorf("a verdict all the same: %s", got.stdout)
+			}
+		})
+	}
+}
+
+// What is wrong with the policies is not said again for each plan.
+func TestCheckReportsBrokenPoliciesOnce(t *testing.T) {
+	t.Parallel()
+	dir := policyDir(t, "package plan.names\n\ndeny contains")
+	plan := file(t, "plan.json", planOf("fine"))
+	got := call{}.bot(t, "check", "--policies", dir, "--format", "json", plan, plan, plan)
+	got.expect(t, 2, "names.rego")
+	if n := strings.Count(got.stderr, "Error: "); n != 1 || got.stdout != "" {
+		t.Errorf("%d errors, and on stdout: %s", n, got.stdout)
+	}
+}
+
+func TestCheckPolicySetsAddUp(t *testing.T) {
+	t.Parallel()
+	first := policyDir(t, namePolicies)
+	second := policyDir(t, strings.ReplaceAll(strings.ReplaceAll(namePolicies, "plan.names", "plan.more"), `"bad"`, `"fine"`))
+	digests := map[string]bool{}
+	for _, c := range []struct {
+		sets   []string
+		plan   string
+		status int
+	}{
+		{[]string{first}, "fine", 0}, {[]string{second}, "fine", 1}, {[]string{first, second}, "fine", 1},
+		{[]string{second}, "bad", 0}, {[]string{first, second}, "bad", 1},
+	} {
+		args := []string{"check", "--format=json", "-"}
+		for _, set := range c.sets {
+			args = append(args, "--policies", set)
+		}
+		got := call{stdin: planOf(c.plan)}.bot(t, args...)
+		got.expect(t, c.status)
+		digests[decode(t, got.stdout)["policy_digest"].(string)] = true
+	}
+	if len(digests) != 3 {
+		t.Errorf("digests %v; want one for each of the sets and one for both", digests)
+	}
+}
+
+func TestCheckWaivers(t *testing.T) {
+	t.Parallel()
+	const waivers = `waivers:
+- rule: plan.names/deny
+  address: terraform_data.bad
+  reason: Named before the rule.
+  owner: "@acme/names"
+  expires: %s
+`
+	today := time.Now().UTC()
+	cases := map[string]struct {
+		text   string
+		status int
+		want   []string
+	}{
+		"none":    {"", 1, []string{`"verdict": "fail"`}},
+		"one":     {fmt.Sprintf(waivers, today.AddDate(0, 1, 0).Format(time.DateOnly)), 0, []string{`"verdict": "waived"`, "Named before the rule."}},
+		"expired": {fmt.Sprintf(waivers, today.AddDate(0, -1, 0).Format(time.DateOnly)), 1, []string{`"verdict": "fail"`, `"kind": "expired"`, "waivers.yaml"}},
+		"broken":  {"- rule: [", 2, []string{"Error: ", "waivers.yaml"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := policyDir(t, namePolicies)
+			if c.text != "" {
+				if err := os.WriteFile(filepath.Join(dir, "waivers.yaml"), []byte(c.text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			call{stdin: planOf("bad")}.bot(t, "check", "--format=json", "--policies", dir, "-").expect(t, c.status, c.want...)
+		})
+	}
+}
+
+func TestCheckNamesTheLinesOfTheSource(t *testing.T) {
+	t.Parallel()
+	policies := policyDir(t, namePolicies)
+	repository := t.TempDir()
+	for name, text := range map[string]string{".git/HEAD": "", "infra/main.tf": "resource \"terraform_data\" \"fine\" {\n}\n\nresource \"terraform_data\" \"bad\" {\n}\n", "plan.json": planOf("bad")} {
+		path := filepath.Join(repository, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(args ...string) string {
+		got := call{dir: repository}.bot(t, append([]string{"check", "--policies", policies, "plan.json"}, args...)...)
+		got.expect(t, 1)
+		return got.stdout
+	}
+	for format, line := range map[string]string{
+		"text": "infra/main.tf:4 terraform_data.bad", "json": `"line": 4`, "github": "file=infra/main.tf,line=4", "sarif": `"uri": "infra/main.tf"`, "junit": "infra/main.tf:4",
+	} {
+		if got := check("--source", "infra", "--format", format); !strings.Contains(got, line) {
+			t.Errorf("%s does not say %q:\n%s", format, line, got)
+		}
+		if got := check("--format", format); strings.Contains(got, "main.tf") {
+			t.Errorf("%s names a file that nobody gave:\n%s", format, got)
+		}
+	}
+	if got := check("--format", "sarif"); !strings.Contains(got, `"uri": "plan.json"`) {
+		t.Errorf("without a source, findings are not at the plan:\n%s", got)
 	}
 }
 
