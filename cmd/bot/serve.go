@@ -32,7 +32,6 @@ import (
 	"github.com/tollgate/tollgate/internal/web"
 	"github.com/tollgate/tollgate/internal/webhook"
 	"github.com/tollgate/tollgate/internal/workspace"
-	"github.com/tollgate/tollgate/policies"
 )
 
 // stopPatience is how long a stopping server lets decisions finish.
@@ -143,10 +142,15 @@ func newApp(s settings, log *slog.Logger) (*github.App, error) {
 }
 
 func (srv *server) newEngine(ctx context.Context, s settings, environ []string, app *github.App) (*engine.Engine, error) {
-	builtin, err := gate.Load("built-in", policies.Files)
+	name, fsys, err := basePolicies(s)
 	if err != nil {
 		return nil, err
 	}
+	builtin, err := gate.Load(name, fsys)
+	if err != nil {
+		return nil, err
+	}
+	srv.log.Info("policies", "set", name, "digest", builtin.Digest())
 	if srv.git, err = workspace.New(ctx, workspace.Config{Dir: filepath.Join(s.DataDir, "mirrors"), Environ: environ}); err != nil {
 		return nil, err
 	}

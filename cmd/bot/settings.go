@@ -35,6 +35,8 @@ type settings struct {
 	Workers       int    `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
 	Terraform     string `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
 	ProviderDirs  string `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
+	Policies      string `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
+	PolicyDigest  string `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
 	TerraformVars string `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
 }
 
@@ -148,6 +150,10 @@ func (s *settings) validate() (faults []error) {
 	missing("github-app-id", strconv.FormatInt(s.AppID, 10), "GitHub knows the App by it.")
 	missing("github-app-key-file", s.AppKeyFile, "The App signs in with its private key.")
 	missing("github-webhook-secret-file", s.SecretFile, "Without a secret anyone could send commands.")
+	if s.PolicyDigest != "" && s.Policies == "" {
+		faults = append(faults, fault.New("The setting --organisation-policies-digest is given without --organisation-policies.",
+			"The built-in policies would be used in place of the organisation's.", "Say where the organisation's policies are, or leave the digest out."))
+	}
 	if s.Workers < 0 {
 		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
 	}

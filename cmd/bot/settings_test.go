@@ -77,10 +77,12 @@ func TestWhichSettingWins(t *testing.T) {
 func TestEverySettingCanComeFromEverywhere(t *testing.T) {
 	t.Parallel()
 	want := settings{Listen: ":1", PublicURL: "https://t.example", GitHubURL: "https://g.example", AppID: 123456789012, AppKeyFile: "/key", SecretFile: "/secret",
-		Database: "sqlite:/db", Artifacts: "file:/a", ArtifactKey: "file:/k", DataDir: "/data", Workers: 3, Terraform: "/tf", ProviderDirs: "/m,/n", TerraformVars: "A,B"}
+		Database: "sqlite:/db", Artifacts: "file:/a", ArtifactKey: "file:/k", DataDir: "/data", Workers: 3, Terraform: "/tf", ProviderDirs: "/m,/n", TerraformVars: "A,B",
+		Policies: "/p", PolicyDigest: "sha256:0"}
 	values := map[string]string{"listen": ":1", "public-url": "https://t.example", "github-url": "https://g.example", "github-app-id": "123456789012",
 		"github-app-key-file": "/key", "github-webhook-secret-file": "/secret", "database": "sqlite:/db", "artifacts": "file:/a", "artifact-key": "file:/k",
-		"data-dir": "/data", "workers": "3", "terraform": "/tf", "provider-mirror": "/m,/n", "terraform-env": "A,B"}
+		"data-dir": "/data", "workers": "3", "terraform": "/tf", "provider-mirror": "/m,/n", "terraform-env": "A,B",
+		"organisation-policies": "/p", "organisation-policies-digest": "sha256:0"}
 	var flags []string
 	env, config := map[string]string{}, ""
 	for name, value := range values {
@@ -159,6 +161,7 @@ func TestWrongSettings(t *testing.T) {
 		"a bare path":                         {args: append([]string{"--database=/srv/db"}, enough...), want: []string{`The setting --database has a form that this version does not support: "/srv/db".`}},
 		"a bucket":                            {args: append([]string{"--artifacts=s3://plans"}, enough...), want: []string{`The setting --artifacts has a form that this version does not support: "s3:…".`}},
 		"a key service":                       {args: append([]string{"--artifact-key=awskms://k"}, enough...), want: []string{`The setting --artifact-key has a form that this version does not support: "awskms:…".`}},
+		"a digest of nothing":                 {args: append([]string{"--organisation-policies-digest=sha256:0"}, enough...), want: []string{"The setting --organisation-policies-digest is given without --organisation-policies."}},
 		"nothing given": {want: []string{"The setting --data-dir is missing.", "The setting --github-app-id is missing.",
 			"The setting --github-app-key-file is missing.", "The setting --github-webhook-secret-file is missing."}},
 		"everything at once": {config: "listn: here\n", env: map[string]string{"TOLLGATE_WORKERS": "many"}, args: append([]string{"--github-url=x"}, enough[1:]...), want: []string{
@@ -255,7 +258,13 @@ func serve(t *testing.T, key, secret string) []string {
 
 func TestServeStartsAndStops(t *testing.T) {
 	t.Parallel()
-	cmd := call{}.command(t, serve(t, file(t, "key.pem", rsaKey(t)), file(t, "secret", strings.Repeat("s", 32)))...)
+	starts(t, serve(t, file(t, "key.pem", rsaKey(t)), file(t, "secret", strings.Repeat("s", 32))))
+}
+
+// starts fails unless a server with these arguments serves, and stops when it is told to.
+func starts(t *testing.T, args []string) {
+	t.Helper()
+	cmd := call{}.command(t, args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
