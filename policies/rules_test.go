@@ -110,8 +110,7 @@ func TestEveryFindingSaysWhatWhyAndWhatInstead(t *testing.T) {
 
 // exempt are the verdicts that a rule has no fixture for, and why.
 var exempt = map[string]string{
-	"classic-listener undetermined":  "a listener's protocol is checked by the provider before the plan",
-	"notebook-internet undetermined": "the provider always plans direct_internet_access",
+	"classic-listener undetermined": "a listener's protocol is checked by the provider before the plan",
 }
 
 func TestEveryRuleHasFixtures(t *testing.T) {

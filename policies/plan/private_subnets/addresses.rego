@@ -10,18 +10,32 @@ import data.plan.lib.tfplan
 import data.plan.private_subnets.parameters
 
 # The attributes of a table in parameters.yaml, as they occur in the plan.
-occurrences(table) := [{"resource": r, "path": path, "setting": setting} |
+occurrences(table) := [{"resource": r, "setting": setting, "paths": paths} |
 	some type, settings in table
-	some r in tfplan.of_type(type)
+	some r in workloads(type)
 	some setting in settings
-	some path in tfplan.paths(r, split(setting.attribute, "."))
+	not excepted(r, setting)
+	paths := sort(tfplan.paths(r, split(setting.attribute, ".")))
+	count(paths) > 0
 ]
+
+excepted(r, setting) if {
+	some attribute, value in setting.except
+	tfplan.value(r, [attribute]) == value
+}
 
 addresses := occurrences(parameters.addresses)
 
 endpoints := occurrences(parameters.endpoints)
 
 judged contains tfplan.subject("public-address", o.resource) if some o in addresses
+
+judged contains tfplan.subject("public-address", d.resource) if some d in documents
+
+judged contains tfplan.subject("public-address", s.resource) if {
+	some s in vpc_settings
+	s.name == "AssociatePublicIpAddress"
+}
 
 # METADATA
 # title: The workload takes no public address
@@ -44,6 +58,45 @@ judged contains tfplan.subject("public-address", o.resource) if some o in addres
 deny contains f if {
 	some o in addresses
 	f := openness(o, "public-address", "the workload gets a public address")
+}
+
+deny contains f if some f in beanstalk_addresses
+
+deny contains f if {
+	some d in documents
+	some path, value in d.settings
+	value == "ENABLED"
+	msg := sprintf("%s holds %s ENABLED, so the job gets a public address.", [tfplan.attribute(d.path), path])
+	f := tfplan.finding("public-address", d.resource, d.path, msg)
+}
+
+# A document is unknown as soon as one name in it is, which no change to it could avoid.
+warn contains f if {
+	some d in documents
+	d.settings == null
+	msg := sprintf("%s is known only after the apply, so the job may get a public address.", [tfplan.attribute(d.path)])
+	f := tfplan.undetermined("public-address", d.resource, d.path, msg)
+}
+
+# Texts in JSON that may hold assignPublicIp, and what they say of it; null if the text is unknown.
+documents := [{"resource": r, "path": [attribute], "settings": settings} |
+	some type, attributes in parameters.documents
+	some r in workloads(type)
+	some attribute in attributes
+	settings := addresses_in(r, [attribute])
+]
+
+addresses_in(r, path) := found if {
+	json.is_valid(tfplan.value(r, path))
+	found := {concat(".", [sprintf("%v", [step]) | some step in at]): value |
+		walk(json.unmarshal(tfplan.value(r, path)), [at, value])
+		at[count(at) - 1] == "assignPublicIp"
+	}
+	count(found) > 0
+} else := null if {
+	tfplan.unknown(r, path)
+	not references.left_out(r, path)
+	"FARGATE" in r.change.after.platform_capabilities
 }
 
 judged contains tfplan.subject("public-endpoint", o.resource) if {
@@ -76,42 +129,50 @@ warn contains f if {
 
 open_endpoints contains openness(o, "public-endpoint", "the service is open to the internet") if some o in endpoints
 
-openness(o, rule, consequence) := tfplan.finding(rule, o.resource, o.path, msg) if {
-	public(o)
-	msg := sprintf("%s is %v, so %s.", [tfplan.attribute(o.path), shown(o), consequence])
-} else := tfplan.finding(rule, o.resource, o.path, msg) if {
+openness(o, rule, consequence) := tfplan.finding(rule, o.resource, paths[0], msg) if {
+	paths := [path | some path in o.paths; public(o, path)]
+	msg := concat("", [sprintf("%s is %v, so %s.", [tfplan.attribute(paths[0]), shown(o, paths[0]), consequence]), elsewhere(paths)])
+} else := tfplan.finding(rule, o.resource, paths[0], msg) if {
 	o.setting.unset == "public"
-	tfplan.value(o.resource, o.path) == null
-	references.left_out(o.resource, o.path)
-	msg := sprintf("%s is not set, so %s.", [tfplan.attribute(o.path), consequence])
-} else := tfplan.undetermined(rule, o.resource, o.path, msg) if {
-	tfplan.unknown(o.resource, o.path)
-	not references.left_out(o.resource, o.path)
-	msg := sprintf("Whether %s by %s is known only after the apply.", [consequence, tfplan.attribute(o.path)])
+	paths := [path | some path in o.paths; tfplan.value(o.resource, path) == null; references.left_out(o.resource, path)]
+	msg := concat("", [sprintf("%s is not set, so %s.", [tfplan.attribute(paths[0]), consequence]), elsewhere(paths)])
+} else := tfplan.undetermined(rule, o.resource, paths[0], msg) if {
+	paths := [path | some path in o.paths; tfplan.unknown(o.resource, path); not references.left_out(o.resource, path)]
+	msg := concat("", [sprintf("Whether %s by %s is known only after the apply.", [consequence, tfplan.attribute(paths[0])]), elsewhere(paths)])
 }
 
-public(o) if tfplan.value(o.resource, o.path) in o.setting.public
+public(o, path) if tfplan.value(o.resource, path) in o.setting.public
 
 # An attribute that AWS fills in by itself does not count: an address on a NAT gateway has an
 # interface too.
-public(o) if {
+public(o, path) if {
 	o.setting.public == "any"
-	not tfplan.value(o.resource, o.path) in {null, "", []}
-	not references.left_out(o.resource, o.path)
+	not tfplan.value(o.resource, path) in {null, "", []}
+	not references.left_out(o.resource, path)
 }
 
-public(o) if {
+public(o, path) if {
 	o.setting.public == "any"
-	tfplan.unknown(o.resource, o.path)
-	workloads := {"aws_instance", "aws_network_interface", "aws_spot_instance_request"}
-	count(references.meant(o.resource, o.path, workloads)) > 0
+	tfplan.unknown(o.resource, path)
+	count(references.meant(o.resource, path, holders)) > 0
 }
 
-shown(o) := tfplan.shown(o.resource, o.path) if o.setting.public != "any"
+# What holds a public address, or is one.
+holders := {"aws_eip", "aws_instance", "aws_lightsail_instance", "aws_network_interface", "aws_spot_instance_request"}
 
-shown(o) := "set" if o.setting.public == "any"
+public(o, path) if {
+	o.setting.public == "none"
+	tfplan.value(o.resource, path) in {null, "", []}
+	not tfplan.unknown(o.resource, path)
+}
 
-judged contains tfplan.subject("notebook-internet", r) if some r in tfplan.of_type("aws_sagemaker_notebook_instance")
+shown(o, path) := tfplan.shown(o.resource, path) if is_array(o.setting.public)
+
+shown(o, _) := "set" if o.setting.public == "any"
+
+shown(o, _) := "not set" if o.setting.public == "none"
+
+judged contains tfplan.subject("notebook-internet", r) if some r in workloads("aws_sagemaker_notebook_instance")
 
 # METADATA
 # title: The notebook reaches the internet only through the VPC
@@ -128,12 +189,25 @@ judged contains tfplan.subject("notebook-internet", r) if some r in tfplan.of_ty
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirements 1.3.2 and 1.4.4
 deny contains f if {
-	some r in tfplan.of_type("aws_sagemaker_notebook_instance")
-	tfplan.value(r, ["direct_internet_access"]) != "Disabled"
-	tfplan.value(r, ["subnet_id"]) == null
-	not tfplan.unknown(r, ["subnet_id"])
+	some r in notebooks
+	tfplan.value(r, ["direct_internet_access"]) == "Enabled"
 	f := tfplan.finding("notebook-internet", r, ["direct_internet_access"], concat("", [
-		"The notebook has no subnet and direct_internet_access is not Disabled,",
+		"The notebook has no subnet and direct_internet_access is Enabled,",
 		" so it reaches the internet, and data can leave, past every control of the VPC.",
 	]))
 }
+
+deny contains f if {
+	some r in notebooks
+	tfplan.unknown(r, ["direct_internet_access"])
+	f := tfplan.undetermined("notebook-internet", r, ["direct_internet_access"], concat("", [
+		"The notebook has no subnet, and whether it reaches the internet by direct_internet_access",
+		" is known only after the apply.",
+	]))
+}
+
+notebooks := [r |
+	some r in workloads("aws_sagemaker_notebook_instance")
+	tfplan.value(r, ["subnet_id"]) == null
+	not tfplan.unknown(r, ["subnet_id"])
+]

@@ -5,59 +5,84 @@ import data.plan.lib.references
 import data.plan.lib.tfplan
 import data.plan.private_subnets.parameters
 
-# Where workloads are placed: attributes with subnets, and attributes that name a subnet group.
-placements := [{"resource": r, "path": path} |
+# A placement is an attribute that puts a workload into subnets. It has a spot for each block that
+# the attribute stands in, and each spot has its sources: the attributes that hold the subnets.
+placed := array.concat(array.concat(direct, grouped), beanstalk_placements)
+
+direct := [{"resource": r, "spots": spots} |
 	some type, attributes in parameters.placements
-	not parameters.facing_the_internet[type]
-	some r in tfplan.of_type(type)
+	some r in workloads(type)
 	some attribute in attributes
-	some path in tfplan.paths(r, split(attribute, "."))
-	chosen(r, path)
+	spots := [{"path": path, "sources": [source(r, path)]} |
+		some path in chosen(r, attribute)
+	]
+	count(spots) > 0
 ]
 
-group_placements := [{"resource": r, "path": path, "group": group} |
+grouped := [{"resource": r, "spots": spots} |
 	some group, setting in parameters.groups
 	some type, attribute in setting.users
-	not parameters.facing_the_internet[type]
-	some r in tfplan.of_type(type)
-	some path in tfplan.paths(r, split(attribute, "."))
-	chosen(r, path)
+	some r in workloads(type)
+	spots := [{"path": path, "sources": sources} |
+		some path in chosen(r, attribute)
+		sources := [source(g, split(setting.subnets, ".")) | some g in groups_at(r, path, group)]
+	]
+	count(spots) > 0
 ]
 
-chosen(r, path) if count(references.values(r, path)) > 0
+workloads(type) := [r |
+	not parameters.facing_the_internet[type]
+	some r in tfplan.of_type(type)
+	not exempt(r)
+]
 
-chosen(r, path) if {
+exempt(r) if {
+	some pattern in facing_addresses
+	glob.match(pattern, [], r.address)
+}
+
+# Brackets are part of addresses here, not of patterns.
+facing_addresses := {strings.replace_n({"[": `\[`, "]": `\]`}, name) |
+	some name, _ in parameters.facing_the_internet
+	contains(name, ".")
+}
+
+# The paths at which the resource gives the attribute a value.
+chosen(r, attribute) := [path |
+	some path in sort(tfplan.paths(r, split(attribute, ".")))
+	given(r, path)
+]
+
+given(r, path) if not tfplan.value(r, path) in {null, "", []}
+
+given(r, path) if {
 	tfplan.unknown(r, path)
 	not references.left_out(r, path)
 }
 
-placed := array.concat(placements, group_placements)
+source(r, path) := {"resource": r, "path": path, "subnets": network.subnets_at(r, path)}
 
-# The subnets of a placement that the plan makes or changes.
-subnets_of(p) := references.meant(p.resource, p.path, network.subnet_types) if {
-	not p.group
-} else := {subnet |
-	some group in tfplan.of_type(p.group)
-	group.address in references.meant(p.resource, p.path, {p.group})
-	path := split(parameters.groups[p.group].subnets, ".")
-	some subnet in references.meant(group, path, network.subnet_types)
+# Subnet groups of the same name may stand in several regions.
+groups_at(r, path, type) := near if {
+	near := [g | some g in groups_named(r, path, type); same_provider(g, r)]
+	count(near) > 0
+} else := groups_named(r, path, type)
+
+groups_named(r, path, type) := [g |
+	some address in references.meant(r, path, {type})
+	some g in groups_by_address[type][address]
+]
+
+groups_by_address := {type: by_address |
+	some type, _ in parameters.groups
+	by_address := {g.address: [g] | some g in tfplan.of_type(type)}
 }
 
-# Ids of subnets that the plan does not make.
-other_ids(p) := {id |
-	not p.group
-	some id in references.values(p.resource, p.path)
-	not made_here(id)
-}
-
-made_here(id) if {
-	some type in network.subnet_types
-	references.by_id(type)[id]
-}
+same_provider(a, b) if tfplan.config(a).provider_config_key == tfplan.config(b).provider_config_key
 
 judged contains tfplan.subject("public-subnet", p.resource) if some p in placed
 
-judged contains tfplan.subject("public-subnet", r) if some r in homeless
+judged contains tfplan.subject("public-subnet", h.resource) if some h in homeless
 
 # METADATA
 # title: The workload stands in private subnets
@@ -67,7 +92,9 @@ judged contains tfplan.subject("public-subnet", r) if some r in homeless
 #   a warning, because no change to this code could make it certain.
 # custom:
 #   id: public-subnet
-#   remediation: Use subnets whose route table leads to a NAT gateway or stays inside the VPC.
+#   remediation: >-
+#     Use subnets whose route table leads to a NAT gateway or stays inside the VPC, and that do not set
+#     map_public_ip_on_launch.
 # related_resources:
 # - ref: https://docs.aws.amazon.com/vpc/latest/userguide/configure-subnets.html
 #   description: Amazon VPC, public and private subnets
@@ -84,72 +111,173 @@ warn contains f if {
 	f := unproven(p)
 }
 
-misplaced(p) := placement_finding(p, "fail", public, "The workload stands in %s, which the internet can reach.") if {
-	public := public_of(p)
-	count(public) > 0
-	certain(p, public)
-} else := placement_finding(p, "undetermined", public, "The workload may stand in %s, which the internet can reach.") if {
-	public := public_of(p)
-	count(public) > 0
+misplaced(p) := placement_finding(p, "fail", spots, "The workload stands in %s, which the internet can reach: %s.%s") if {
+	spots := [spot | some spot in p.spots; exposed(spot)]
+	count(spots) > 0
+} else := placement_finding(p, "undetermined", spots, "The workload may stand in %s, which the internet can reach: %s.%s") if {
+	spots := [spot | some spot in p.spots; count(open_subnets(spot)) > 0]
+	count(spots) > 0
+}
+
+# The subnets of a spot that are public or may be.
+open_subnets(spot) := {name |
+	some from in spot.sources
+	some name in from.subnets
+	is_open(name)
+}
+
+is_open(name) if network.public_subnets[name]
+
+is_open(name) if name in network.contested_subnets
+
+# Several sources are a choice: the spot is public only if each of them is.
+exposed(spot) if {
+	count(spot.sources) > 0
+	every from in spot.sources {
+		public := {name | some name in from.subnets; network.public_subnets[name]}
+		count(public) > 0
+		certain(from, public)
+	}
 }
 
 # A reference to public and private subnets may be a list of both or a choice between them.
-certain(p, public) if public == subnets_of(p) | other_ids(p)
+certain(from, public) if public == from.subnets
 
-certain(p, _) if not tfplan.unknown(p.resource, p.path)
+certain(from, _) if not tfplan.unknown(from.resource, from.path)
 
-public_of(p) := made | read if {
-	made := {s | some s in subnets_of(p); network.public_subnets[s]}
-	read := {id | some id in other_ids(p); network.read_public(id)}
+certain(from, public) if {
+	holds_many(from.path)
+	not chooses(from)
+	some resource in {base(name) | some name in public}
+	every name in from.subnets {
+		all_or_other(name, resource, public)
+	}
 }
 
-placement_finding(p, verdict, subnets, format) := {
+holds_many(path) if not endswith(path[count(path) - 1], "subnet_id")
+
+base(name) := regex.replace(name, `\["(?:[^"\\]|\\.)*"\]|\[\d+\]`, "")
+
+all_or_other(name, _, public) if name in public
+
+all_or_other(name, resource, _) if base(name) != resource
+
+# Whether anything but subnets has a say in the list: a condition, a key, a local.
+chooses(from) if {
+	some end in references.ends_of(from.resource, from.path)
+	not regex.match(`:aws_(default_)?subnet\.`, end)
+}
+
+chooses(from) if picks(tfplan.expression(from.resource, from.path))
+
+chooses(from) if {
+	some node in references.reached(from.resource, from.path)
+	[place, name] := split(node, ":")
+	startswith(name, "var.")
+	modules := split(place, ".")
+	caller := array.slice(modules, 0, count(modules) - 1)
+	call := references.modules[caller].module_calls[modules[count(modules) - 1]]
+	picks(call.expressions[trim_prefix(name, "var.")])
+}
+
+picks(expression) if {
+	some reference in expression.references
+	regex.match(`^(each|count|self|path|terraform)\.`, reference)
+}
+
+placement_finding(p, verdict, spots, format) := {
 	"rule": "public-subnet",
 	"address": p.resource.address,
-	"attribute": tfplan.attribute(p.path),
+	"attribute": tfplan.attribute(spots[0].path),
 	"verdict": verdict,
-	"msg": sprintf(format, [concat(", ", subnets)]),
-	"touched": touched(p.resource, subnets),
+	"msg": sprintf(format, [several(names), why(names), elsewhere([spot.path | some spot in spots])]),
+	"touched": touched(p.resource, spots, names),
+} if {
+	names := union({open_subnets(spot) | some spot in spots})
 }
 
-# A new route makes an untouched workload public, so what opens the subnet counts too.
-default touched(_, _) := false
+# A long list helps nobody: the first, and how many more.
+several(names) := sort(names)[0] if {
+	count(names) == 1
+} else := sprintf("%s and %d more", [sort(names)[0], count(names) - 1])
 
-touched(r, _) if tfplan.touched(r)
+why(names) := "it gives its hosts public addresses" if {
+	sort(names)[0] in network.mapping
+} else := sprintf("%s leads to an internet gateway", [opening]) if {
+	opening := [cause.by | some cause in network.public_subnets[sort(names)[0]]][0]
+} else := "one of the route tables that it may use leads to an internet gateway"
 
-touched(_, subnets) if network.opened(subnets)
+elsewhere(paths) := "" if {
+	count(paths) == 1
+} else := sprintf(" The same in %s.", [several({tfplan.attribute(path) | some path in array.slice(paths, 1, count(paths))})])
 
-unproven(p) := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if {
-	unclear := {s | some s in subnets_of(p); not s in network.private_subnets}
+# A new route or another list in the subnet group makes an untouched workload public, so what opens
+# the subnet counts too.
+default touched(_, _, _) := false
+
+touched(r, _, _) if tfplan.touched(r)
+
+touched(_, spots, _) if {
+	some spot in spots
+	some from in spot.sources
+	tfplan.touched(from.resource)
+}
+
+touched(_, _, names) if network.opened(names)
+
+unproven(p) := tfplan.undetermined("public-subnet", p.resource, doubts[0].path, doubts[0].msg) if {
+	doubts := [{"path": spot.path, "msg": msg} | some spot in p.spots; msg := doubt(p.resource, spot)]
+	count(doubts) > 0
+}
+
+doubt(r, spot) := sprintf("The plan does not tell how %s is routed, so it may be public.", [several(unclear)]) if {
+	unclear := {name | some name in unproven_subnets(spot); contains(name, ".")}
 	count(unclear) > 0
-	msg := sprintf("The plan does not tell how %s is routed, so it may be public.", [concat(", ", unclear)])
-} else := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if {
-	unclear := {id | some id in other_ids(p); not network.read_private(id)}
-	count(unclear) > 0
-	msg := sprintf("The plan does not hold %s, so it may be public.", [concat(", ", unclear)])
-} else := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if {
-	loose := references.loose_ends(p.resource, p.path)
+} else := sprintf("The plan does not hold %s, so it may be public.", [several(foreign)]) if {
+	foreign := unproven_subnets(spot)
+	count(foreign) > 0
+} else := sprintf("The subnets come from %s, which is not in the plan, so they may be public.", [several(loose)]) if {
+	loose := loose_ends(r, spot)
 	count(loose) > 0
-	msg := sprintf("The subnets come from %s, which is not in the plan, so they may be public.", [concat(", ", loose)])
-} else := tfplan.undetermined("public-subnet", p.resource, p.path, msg) if {
-	count(subnets_of(p) | other_ids(p)) == 0
-	msg := "The plan does not tell which subnets the workload stands in, so they may be public."
+} else := "The plan does not tell which subnets the workload stands in, so they may be public." if {
+	some from in spot.sources
+	count(from.subnets) == 0
+} else := "The plan does not hold the subnet group, so its subnets may be public." if {
+	count(spot.sources) == 0
 }
 
-homeless contains r if {
-	some type, attribute in parameters.default_vpc
-	some r in tfplan.of_type(type)
-	tfplan.value(r, [attribute]) == null
-	references.left_out(r, [attribute])
+unproven_subnets(spot) := {name |
+	some from in spot.sources
+	some name in from.subnets
+	not name in network.private_subnets
 }
+
+loose_ends(r, spot) := references.loose_ends(r, spot.path) | {end |
+	some from in spot.sources
+	some end in references.loose_ends(from.resource, from.path)
+}
+
+# --- No subnet at all --------------------------------------------------------
+
+homeless := array.concat(unplaced, beanstalk_homeless)
+
+unplaced := [{"resource": r, "path": split(setting.attribute, ".")} |
+	some type, setting in parameters.default_vpc
+	some r in workloads(type)
+	every attribute in array.concat([setting.attribute], setting.unless) {
+		count(chosen(r, attribute)) == 0
+	}
+]
 
 warn contains f if {
-	some r in homeless
-	f := tfplan.undetermined("public-subnet", r, [parameters.default_vpc[r.type]], concat("", [
+	some h in homeless
+	f := tfplan.undetermined("public-subnet", h.resource, h.path, concat("", [
 		"No subnet is set, so AWS takes one of the default VPC, whose subnets are public",
 		" unless somebody changed them.",
 	]))
 }
+
+# --- Addresses on launch ------------------------------------------------------
 
 judged contains tfplan.subject("public-ip-on-launch", r) if some r in network.subnets
 
@@ -161,7 +289,7 @@ judged contains tfplan.subject("public-ip-on-launch", r) if some r in network.su
 # custom:
 #   id: public-ip-on-launch
 #   severity: deny
-#   remediation: Set map_public_ip_on_launch to false, or remove it.
+#   remediation: Set map_public_ip_on_launch to false. In an aws_subnet, leaving it out does the same.
 # related_resources:
 # - ref: https://docs.aws.amazon.com/securityhub/latest/userguide/ec2-controls.html#ec2-15
 #   description: AWS Security Hub, EC2.15
@@ -174,7 +302,7 @@ deny contains f if {
 
 mapping_problem(r, path) := tfplan.finding("public-ip-on-launch", r, path, msg) if {
 	tfplan.value(r, path) == true
-	msg := "Whatever starts in this subnet gets a public address, because map_public_ip_on_launch is true."
+	msg := sprintf("Whatever starts in this subnet gets a public address, because map_public_ip_on_launch is %v.", [tfplan.shown(r, path)])
 } else := tfplan.undetermined("public-ip-on-launch", r, path, msg) if {
 	tfplan.unknown(r, path)
 	not references.left_out(r, path)

@@ -3,202 +3,234 @@
 # description: >-
 #   A subnet is public if it gives its hosts public addresses, or if its route table leads to an
 #   internet gateway. Names say nothing. A subnet is private only if the plan tells how it is routed.
+#   Subnets go by their address, or by their id if the plan does not make them.
 package plan.lib.network
 
-import data.plan.lib.network.parameters
 import data.plan.lib.references
 import data.plan.lib.tfplan
 
 subnet_types := {"aws_subnet", "aws_default_subnet"}
 
-table_types := {"aws_route_table", "aws_default_route_table"}
-
-vpc_types := {"aws_vpc", "aws_default_vpc"}
-
 subnets := tfplan.of_types(subnet_types)
-
-tables := tfplan.of_types(table_types)
-
-routes := tfplan.of_type("aws_route")
 
 associations := tfplan.of_type("aws_route_table_association")
 
-# --- Route tables -----------------------------------------------------------
-
-# Routes of their own and routes inside a table, as the table they are in, where the gateway stands
-# and where the configuration speaks of it.
-internet_routes contains {"route": r, "tables": {r.address}, "gateway": ["route", i, "gateway_id"]} if {
-	some r in tables
-	some i, route in r.change.after.route
-	to_internet(route)
-}
-
-internet_routes contains {"route": r, "tables": in_tables, "gateway": ["gateway_id"]} if {
-	some r in routes
-	to_internet(r.change.after)
-	in_tables := references.meant(r, ["route_table_id"], table_types) | main_tables(r, ["route_table_id"])
-}
-
-to_internet(route) if {
-	some attribute in [
-		"cidr_block", "ipv6_cidr_block",
-		"destination_cidr_block", "destination_ipv6_cidr_block",
-	]
-	route[attribute] in parameters.internet
-}
-
-# A VPC's own main table is named after the VPC, unless the plan holds it.
-main_tables(r, path) := references.meant(r, path, vpc_types) | known if {
-	known := {vpc.address |
-		some vpc in tfplan.of_types(vpc_types)
-		some attribute in ["main_route_table_id", "default_route_table_id"]
-		tfplan.value(vpc, [attribute]) in references.values(r, path)
-	}
-}
-
-through_internet_gateway(r, path) if {
-	id := tfplan.value(r, path)
-	is_string(id)
-	startswith(id, "igw-")
-}
-
-through_internet_gateway(r, path) if {
-	count(references.meant(r, path, {"aws_internet_gateway"})) > 0
-}
-
 # METADATA
-# description: The route tables that lead to an internet gateway, and the resources that make them do so.
-public_tables := public_table
-
-public_table[table] contains cause if {
-	some entry in internet_routes
-	through_internet_gateway(entry.route, entry.gateway)
-	some table in entry.tables
-	cause := entry.route.address
+# description: >-
+#   The subnets that an attribute with ids or ARNs means: by address, or by id if the plan does not
+#   make them.
+subnets_at(r, path) := references.meant(r, path, subnet_types) | {name |
+	some value in references.values(r, path)
+	id := regex.replace(value, `^arn:.*:subnet/`, "")
+	some name in named(id)
 }
 
-# Tables with a way out through a gateway that the plan does not tell.
-doubtful_tables contains table if {
-	some entry in internet_routes
-	tfplan.unknown(entry.route, entry.gateway)
-	not through_internet_gateway(entry.route, entry.gateway)
-	not through_other_gateway(entry.route, entry.gateway)
-	some table in entry.tables
+named(id) := managed[id] if {
+	managed[id]
+} else := {id}
+
+managed := {id: addresses |
+	some type in subnet_types
+	some id, addresses in references.by_id(type)
 }
 
-through_other_gateway(r, path) if {
-	count(references.meant(r, path, {"aws_vpn_gateway", "aws_vpc_endpoint"})) > 0
+# --- Which table a subnet uses ----------------------------------------------
+
+# The tables of each subnet, of which it uses one, and the resource that ties them together.
+ways_of := way_of
+
+way_of[subnet] contains {"tables": found.tables, "cause": found.cause} if {
+	some found in associated_tables
+	some subnet in found.subnets
 }
 
-# A route to the internet in a table that cannot be found may be in any table.
-stray_route if {
-	some entry in internet_routes
-	count(entry.tables) == 0
-	tfplan.unknown(entry.route, ["route_table_id"])
-	not through_nothing_public(entry)
-}
-
-through_nothing_public(entry) if {
-	not tfplan.unknown(entry.route, entry.gateway)
-	not through_internet_gateway(entry.route, entry.gateway)
-}
-
-through_nothing_public(entry) if through_other_gateway(entry.route, entry.gateway)
-
-# --- Subnets ----------------------------------------------------------------
-
-# METADATA
-# description: The route tables of each subnet as far as the plan tells, and what ties them together.
-tables_of := subnet_table
-
-subnet_table[subnet] contains {"table": table, "cause": r.address} if {
-	some r in associations
-	some subnet in references.meant(r, ["subnet_id"], subnet_types)
-	some table in references.meant(r, ["route_table_id"], table_types)
+way_of[id] contains {"tables": {table.values.id}, "cause": id} if {
+	some table in read("aws_route_table")
+	some association in table.values.associations
+	some id in named(association.subnet_id)
 }
 
 # Without an association of its own, a subnet uses the main table of its VPC.
-subnet_table[r.address] contains {"table": table, "cause": cause} if {
+way_of[r.address] contains way if {
 	some r in subnets
 	not r.address in associated
-	some vpc in references.meant(r, ["vpc_id"], vpc_types)
-	some {"table": table, "cause": cause} in tables_of_vpc[vpc]
+	vpcs := vpcs_at(r, ["vpc_id"])
+	count(vpcs) == 1
+	some vpc in vpcs
+	some way in main_ways(vpc)
 }
 
-associated contains subnet if {
+# Associations whose subnet is not in doubt.
+associated_tables := [{"subnets": found, "tables": tables_at(r, ["route_table_id"]), "cause": r.address} |
 	some r in associations
-	some subnet in references.meant(r, ["subnet_id"], subnet_types)
-}
+	found := subnets_at(r, ["subnet_id"])
+	single(r, found)
+]
 
-tables_of_vpc := main_table
-
-main_table[vpc] contains {"table": vpc, "cause": vpc} if {
-	some r in tfplan.of_types(vpc_types)
-	vpc := r.address
-}
-
-main_table[vpc] contains {"table": table, "cause": r.address} if {
-	some r in tfplan.of_type("aws_main_route_table_association")
-	some vpc in references.meant(r, ["vpc_id"], vpc_types)
-	some table in references.meant(r, ["route_table_id"], table_types)
-}
-
-main_table[vpc] contains {"table": r.address, "cause": r.address} if {
-	some r in tfplan.of_type("aws_default_route_table")
-	some vpc in main_tables(r, ["default_route_table_id"])
-}
-
-# METADATA
-# description: The public subnets, and the resources that make each of them public.
-public_subnets := public_subnet
-
-public_subnet[r.address] contains r.address if {
-	some r in subnets
-	tfplan.value(r, ["map_public_ip_on_launch"]) == true
-}
-
-public_subnet[subnet] contains cause if {
-	some subnet, routed in tables_of
-	some way in routed
-	some opening in public_tables[way.table]
-	some cause in {opening, way.cause}
-}
-
-# METADATA
-# description: The subnets that the plan proves to be private.
-private_subnets contains r.address if {
-	some r in subnets
-	not public_subnets[r.address]
-	not tfplan.unknown(r, ["map_public_ip_on_launch"])
-	tables_of[r.address]
-	not doubtful(r)
-}
-
-doubtful(r) if {
-	some way in tables_of[r.address]
-	way.table in doubtful_tables
-}
-
-doubtful(_) if stray_route
-
-doubtful(r) if {
-	not r.address in associated
-	stray_association
+associated := {subnet | some found in associated_tables; some subnet in found.subnets} | {id |
+	some table in read("aws_route_table")
+	some association in table.values.associations
+	some id in named(association.subnet_id)
 }
 
 # An association that cannot be followed may be any subnet's.
 stray_association if {
 	some r in associations
 	tfplan.unknown(r, ["subnet_id"])
-	count(references.meant(r, ["subnet_id"], subnet_types)) == 0
+	found := subnets_at(r, ["subnet_id"])
+	not followed(r, found)
+}
+
+followed(r, found) if {
+	count(found) > 0
+	single(r, found)
+}
+
+# The VPCs that an attribute means: by address, or by id if the plan does not make them.
+vpcs_at(r, path) := references.meant(r, path, vpc_types) | {id |
+	some id in references.values(r, path)
+	not made_vpc(id)
+}
+
+made_vpc(id) if {
+	some type in vpc_types
+	references.by_id(type)[id]
+}
+
+# A VPC's own main table counts only while no other has taken its place.
+main_ways(vpc) := main_way[vpc] if {
+	main_way[vpc]
+} else := own_ways[vpc]
+
+main_way := main_table
+
+main_table[vpc] contains {"tables": entry.tables, "cause": entry.cause} if {
+	some entry in main_associations
+	some vpc in entry.vpcs
+}
+
+main_associations := array.concat(
+	[{"vpcs": vpcs_at(r, ["vpc_id"]), "tables": tables_at(r, ["route_table_id"]), "cause": r.address} |
+		some r in tfplan.of_type("aws_main_route_table_association")
+	],
+	[{"vpcs": {r.values.vpc_id}, "tables": {r.values.id}, "cause": r.values.id} |
+		some r in read("aws_route_table")
+		some association in r.values.associations
+		association.main
+	],
+)
+
+own_ways := own_way
+
+own_way[vpc] contains {"tables": {vpc}, "cause": vpc} if {
+	some r in tfplan.of_types(vpc_types)
+	vpc := r.address
+}
+
+own_way[vpc] contains {"tables": {r.address}, "cause": r.address} if {
+	some r in tfplan.of_type("aws_default_route_table")
+	some vpc in main_tables(r, ["default_route_table_id"])
+}
+
+own_way[r.values.id] contains {"tables": tables_of, "cause": r.values.id} if {
+	some r in read("aws_vpc")
+	tables_of := {r.values.main_route_table_id}
+}
+
+# --- Public, private or neither ---------------------------------------------
+
+# METADATA
+# description: >-
+#   The public subnets, and what makes each of them so: the resources that open it, and those that tie
+#   it to them.
+public_subnets := public_subnet
+
+public_subnet[name] contains {"by": name, "tie": name} if some name in mapping
+
+public_subnet[name] contains {"by": opening, "tie": way.cause} if {
+	some name, ways in ways_of
+	some way in ways
+	all_public(way)
+	some table in way.tables
+	some opening in public_tables[table]
 }
 
 # METADATA
+# description: Subnets that give their hosts public addresses.
+mapping := {r.address |
+	some r in subnets
+	tfplan.value(r, ["map_public_ip_on_launch"]) == true
+} | {name |
+	some r in read("aws_subnet")
+	r.values.map_public_ip_on_launch
+	some name in named(r.values.id)
+	name == r.values.id
+}
+
+all_public(way) if {
+	count(way.tables) > 0
+	every table in way.tables {
+		public_tables[table]
+	}
+}
+
+# METADATA
+# description: Subnets that use one of several route tables, of which some lead to the internet.
+contested_subnets := {name |
+	some name, ways in ways_of
+	not public_subnets[name]
+	some way in ways
+	some table in way.tables
+	public_tables[table]
+}
+
+# METADATA
+# description: The subnets that are proven to be private.
+private_subnets := {name |
+	not stray_route
+	some name in known_subnets
+	not public_subnets[name]
+	ways_of[name]
+	every way in ways_of[name] {
+		leads_nowhere(way)
+	}
+	not doubtful(name)
+}
+
+leads_nowhere(way) if {
+	count(way.tables) > 0
+	every table in way.tables {
+		known_tables[table]
+		not public_tables[table]
+		not doubtful_tables[table]
+	}
+}
+
+doubtful(name) if {
+	stray_association
+	not name in associated
+}
+
+known_subnets := ({r.address |
+	some r in subnets
+	not tfplan.unknown(r, ["map_public_ip_on_launch"])
+} | {r.address |
+	some r in subnets
+	references.left_out(r, ["map_public_ip_on_launch"])
+}) | {r.values.id | some r in read("aws_subnet")}
+
+# METADATA
 # description: Whether the plan changes what makes one of the subnets public.
-opened(addresses) if {
-	some address in addresses
-	some cause in public_subnets[address]
-	cause in changed
+opened(names) if {
+	some name in names
+	some cause in public_subnets[name]
+	some address in cause
+	address in changed
+}
+
+opened(names) if {
+	some name in names
+	name in released
 }
 
 changed contains r.address if {
@@ -207,50 +239,10 @@ changed contains r.address if {
 	tfplan.touched(r)
 }
 
-# --- Subnets that are only read ---------------------------------------------
-
-# Subnets and route tables that data sources have read stand in the prior state.
-read_resources := [r |
-	some module in array.concat([input.prior_state.values.root_module], nested_modules)
-	some r in module.resources
-	r.mode == "data"
-]
-
-nested_modules := array.concat(first, array.concat(second, third)) if {
-	first := [m | some m in input.prior_state.values.root_module.child_modules]
-	second := [m | some outer in first; some m in outer.child_modules]
-	third := [m | some outer in second; some m in outer.child_modules]
-}
-
-read_tables[id] contains r if {
-	some r in read_resources
-	r.type == "aws_route_table"
-	some association in r.values.associations
-	id := association.subnet_id
-}
-
-# METADATA
-# description: Whether a subnet that only a data source knows, by its id, is public.
-read_public(id) if {
-	some r in read_resources
-	r.type == "aws_subnet"
-	r.values.id == id
-	r.values.map_public_ip_on_launch
-}
-
-read_public(id) if {
-	some table in read_tables[id]
-	some route in table.values.routes
-	to_internet(route)
-	startswith(route.gateway_id, "igw-")
-}
-
-# METADATA
-# description: Whether a subnet that only a data source knows, by its id, is proven to be private.
-read_private(id) if {
-	not read_public(id)
-	some r in read_resources
-	r.type == "aws_subnet"
-	r.values.id == id
-	read_tables[id]
+# Subnets that fall back to the main table, because their association goes.
+released := {name |
+	some r in input.resource_changes
+	r.type == "aws_route_table_association"
+	"delete" in r.change.actions
+	some name in named(object.get(r.change.before, "subnet_id", ""))
 }

@@ -10,6 +10,7 @@ plan := {
 	"prior_state": {"values": {"root_module": {"resources": [
 		{"mode": "data", "type": "aws_subnet", "values": {"id": "subnet-1", "map_public_ip_on_launch": false}},
 		{"mode": "data", "type": "aws_route_table", "values": {
+			"id": "rtb-1",
 			"associations": [{"subnet_id": "subnet-1"}],
 			"routes": [{"cidr_block": "0.0.0.0/0", "gateway_id": "nat-1"}],
 		}},
@@ -24,7 +25,7 @@ test_subnet_that_is_only_read if {
 		"op": "replace", "value": "igw-1",
 		"path": "/prior_state/values/root_module/resources/1/values/routes/0/gateway_id",
 	}])
-	{f.msg | some f in private_subnets.deny} == {"The workload stands in subnet-1, which the internet can reach."} with input as open
+	{f.msg | some f in private_subnets.deny} == {"The workload stands in subnet-1, which the internet can reach: rtb-1 leads to an internet gateway."} with input as open
 }
 
 test_types_that_face_the_internet if {

@@ -129,6 +129,7 @@ resource "aws_launch_configuration" "public" {
 }
 
 # want: fail public-address aws_db_instance.public publicly_accessible
+# want: undetermined(warn) public-subnet aws_db_instance.public db_subnet_group_name
 resource "aws_db_instance" "public" {
   instance_class      = "db.t3.micro"
   engine              = "postgres"
@@ -140,6 +141,7 @@ resource "aws_db_instance" "public" {
 }
 
 # want: pass public-address aws_db_instance.private
+# want: undetermined(warn) public-subnet aws_db_instance.private db_subnet_group_name
 resource "aws_db_instance" "private" {
   instance_class      = "db.t3.micro"
   engine              = "postgres"
@@ -166,6 +168,7 @@ resource "aws_rds_cluster_instance" "default" {
 
 # The provider's own default is public.
 # want: fail public-address aws_redshift_cluster.default publicly_accessible
+# want: undetermined(warn) public-subnet aws_redshift_cluster.default cluster_subnet_group_name
 resource "aws_redshift_cluster" "default" {
   cluster_identifier  = "default"
   node_type           = "ra3.large"
@@ -175,6 +178,7 @@ resource "aws_redshift_cluster" "default" {
 }
 
 # want: pass public-address aws_redshift_cluster.private
+# want: undetermined(warn) public-subnet aws_redshift_cluster.private cluster_subnet_group_name
 resource "aws_redshift_cluster" "private" {
   cluster_identifier  = "private"
   node_type           = "ra3.large"
@@ -184,14 +188,16 @@ resource "aws_redshift_cluster" "private" {
   skip_final_snapshot = true
 }
 
-# AWS gives a replication instance a public address unless it is told not to.
-# want: fail public-address aws_dms_replication_instance.default publicly_accessible
+# AWS would give a replication instance a public address, but the provider tells it not to.
+# want: pass public-address aws_dms_replication_instance.default
+# want: undetermined(warn) public-subnet aws_dms_replication_instance.default replication_subnet_group_id
 resource "aws_dms_replication_instance" "default" {
   replication_instance_id    = "default"
   replication_instance_class = "dms.t3.micro"
 }
 
 # want: pass public-address aws_dms_replication_instance.private
+# want: undetermined(warn) public-subnet aws_dms_replication_instance.private replication_subnet_group_id
 resource "aws_dms_replication_instance" "private" {
   replication_instance_id    = "private"
   replication_instance_class = "dms.t3.micro"
@@ -199,6 +205,7 @@ resource "aws_dms_replication_instance" "private" {
 }
 
 # want: fail public-address aws_mq_broker.public publicly_accessible
+# want: undetermined(warn) public-subnet aws_mq_broker.public subnet_ids
 resource "aws_mq_broker" "public" {
   broker_name         = "public"
   engine_type         = "ActiveMQ"

@@ -218,8 +218,8 @@ resource "aws_efs_mount_target" "both" {
   subnet_id      = each.value.id
 }
 
-# A choice between public and private, or a list of both: the plan does not tell.
-# want: undetermined public-subnet aws_eks_fargate_profile.mixed subnet_ids
+# A list of private and public subnets; nothing in it could choose between them.
+# want: fail public-subnet aws_eks_fargate_profile.mixed subnet_ids
 resource "aws_eks_fargate_profile" "mixed" {
   cluster_name           = "cluster"
   fargate_profile_name   = "mixed"

@@ -37,7 +37,7 @@ test_adopted_main_table if {
 test_replaced_main_table if {
 	table := resource("aws_route_table", "t", {"id": "rtb-2", "route": [{"ipv6_cidr_block": "::/0", "gateway_id": "igw-1"}]})
 	main := resource("aws_main_route_table_association", "m", {"vpc_id": "vpc-1", "route_table_id": "rtb-2"})
-	network.public_subnets["aws_subnet.s"] == {"aws_route_table.t", "aws_main_route_table_association.m"} with input as plan([subnet, vpc, table, main])
+	network.public_subnets["aws_subnet.s"] == {{"by": "aws_route_table.t", "tie": "aws_main_route_table_association.m"}} with input as plan([subnet, vpc, table, main])
 }
 
 test_split_default_route if {
@@ -75,15 +75,15 @@ hidden(r, attribute) := object.union(
 read(values) := {"prior_state": {"values": {"root_module": {"child_modules": [{"child_modules": [{"resources": [
 	{"mode": "data", "type": "aws_subnet", "values": {"id": "subnet-1", "map_public_ip_on_launch": values.launch}},
 	{"mode": "data", "type": "aws_route_table", "values": {
-		"associations": [{"subnet_id": "subnet-1"}],
+		"id": "rtb-1", "vpc_id": "vpc-1",
+		"associations": [{"subnet_id": "subnet-1", "main": false}],
 		"routes": [{"cidr_block": "0.0.0.0/0", "gateway_id": values.gateway}],
 	}},
 ]}]}]}}}}
 
 test_read_subnets if {
-	network.read_public("subnet-1") with input as read({"launch": true, "gateway": ""})
-	network.read_public("subnet-1") with input as read({"launch": false, "gateway": "igw-1"})
-	network.read_private("subnet-1") with input as read({"launch": false, "gateway": "vgw-1"})
-	not network.read_public("subnet-1") with input as read({"launch": false, "gateway": "vgw-1"})
-	not network.read_private("subnet-2") with input as read({"launch": false, "gateway": "vgw-1"})
+	network.public_subnets["subnet-1"] with input as read({"launch": true, "gateway": ""})
+	network.public_subnets["subnet-1"] with input as read({"launch": false, "gateway": "igw-1"})
+	network.private_subnets == {"subnet-1"} with input as read({"launch": false, "gateway": "vgw-1"})
+	network.public_subnets == {} with input as read({"launch": false, "gateway": "vgw-1"})
 }
