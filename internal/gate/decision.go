@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"github.com/tollgate/tollgate/internal/change"
 )
 
@@ -28,16 +30,15 @@ func (p *program) decide(answers []answer) (Decision, error) {
 	return d, nil
 }
 
-func (p *program) weigh(d *Decision, q question, member any) error {
+func (p *program) weigh(d *Decision, q question, member *ast.Term) error {
 	switch {
 	case q.name == "requirements":
-		object, _ := member.(map[string]any)
-		text, ok1 := object["text"].(string)
-		met, ok2 := object["met"].(bool)
+		words, ok1 := get(member, "text").(ast.String)
+		met, ok2 := get(member, "met").(ast.Boolean)
 		if !ok1 || !ok2 {
 			return p.broken(q.ref + " has a member without text and met")
 		}
-		d.Requirements = append(d.Requirements, Requirement{Text: text, Met: met})
+		d.Requirements = append(d.Requirements, Requirement{Text: string(words), Met: bool(met)})
 	case verdictRule.MatchString(q.name):
 		f, err := p.finding(q, member, resources{})
 		if err != nil {

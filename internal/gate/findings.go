@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"github.com/tollgate/tollgate/internal/change"
 )
 
@@ -35,9 +37,7 @@ func (p *program) findings(answers []answer, res resources) ([]change.Finding, e
 			continue
 		}
 		for _, member := range a.members {
-			object, _ := member.(map[string]any)
-			rule, _ := object["rule"].(string)
-			address, _ := object["address"].(string)
+			rule, address := text(member, "rule"), text(member, "address")
 			if rule == "" || address == "" {
 				return nil, p.broken(a.ref + " has a member without rule and address")
 			}
@@ -50,8 +50,12 @@ func (p *program) findings(answers []answer, res resources) ([]change.Finding, e
 	return slices.Compact(out), nil
 }
 
-func (p *program) finding(q question, member any, res resources) (change.Finding, error) {
+func (p *program) finding(q question, term *ast.Term, res resources) (change.Finding, error) {
 	f := change.Finding{Policy: q.policy, Rule: q.name, Verdict: change.Fail, Severity: change.Deny}
+	member, err := p.native(q, term)
+	if err != nil {
+		return f, err
+	}
 	object, ok := member.(map[string]any)
 	if !ok {
 		object = map[string]any{"msg": member}
@@ -123,10 +127,9 @@ func exceptions(answers []answer) map[subjectName]bool {
 			continue
 		}
 		for _, member := range a.members {
-			suffixes, _ := member.([]any)
-			for _, s := range suffixes {
-				if suffix, ok := s.(string); ok {
-					excepted[subjectName{a.policy, suffix}] = true
+			for s := range elements(member) {
+				if suffix, ok := s.Value.(ast.String); ok {
+					excepted[subjectName{a.policy, string(suffix)}] = true
 				}
 			}
 		}

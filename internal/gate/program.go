@@ -23,6 +23,7 @@ type program struct {
 	gate  string
 	asked []question
 	query rego.PreparedEvalQuery
+	needs needs
 	notes notes
 
 	levels levels
@@ -79,6 +80,7 @@ func compile(src *sources, gate string) (*program, error) {
 	if err := everyReferenceDefined(src.name, compiler, data); err != nil {
 		return nil, err
 	}
+	p.needs = readNeeds(compiler)
 	p.query, err = rego.New(
 		rego.Compiler(compiler),
 		rego.Capabilities(capabilities()),
@@ -161,20 +163,21 @@ func queryText(asked []question) string {
 // answer is what one question was answered with.
 type answer struct {
 	question
-	members []any
+	members []*ast.Term
 }
 
 // eval asks all questions about input. An error means that nothing was judged.
 func (p *program) eval(ctx context.Context, input ast.Value) ([]answer, error) {
-	results, err := p.query.Eval(ctx, rego.EvalParsedInput(input))
+	results, err := p.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalGenerateJSON(asTerm), rego.EvalVirtualCache(newCache()))
 	if err != nil {
 		return nil, p.unjudged(ctx, err)
 	}
 	if len(results) != 1 {
 		return nil, p.broken("gave no answer")
 	}
-	values, ok := results[0].Bindings["answers"].([]any)
-	if !ok || len(values) != len(p.asked) {
+	bound, _ := results[0].Bindings["answers"].(*ast.Term)
+	values := slices.Collect(elements(bound))
+	if len(values) != len(p.asked) {
 		return nil, p.broken("gave no answer")
 	}
 	answers := make([]answer, 0, len(values))
@@ -188,16 +191,29 @@ func (p *program) eval(ctx context.Context, input ast.Value) ([]answer, error) {
 	return answers, nil
 }
 
-func (p *program) members(q question, value any) ([]any, error) {
-	values, _ := value.([]any)
-	if len(values) == 0 {
-		return nil, nil // undefined: a rule without "contains" whose body does not hold
-	}
-	members, ok := values[0].([]any)
-	if !ok {
+// asTerm keeps the engine from turning every answer into JSON: there is one for every resource and rule.
+func asTerm(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }
+
+func (p *program) members(q question, value *ast.Term) ([]*ast.Term, error) {
+	for only := range elements(value) {
+		switch v := only.Value.(type) {
+		case ast.Set:
+			return v.Slice(), nil
+		case *ast.Array:
+			return slices.Collect(elements(only)), nil
+		}
 		return nil, p.broken(q.ref + " is no set")
 	}
-	return members, nil
+	return nil, nil // undefined: a rule without "contains" whose body does not hold
+}
+
+// native turns a member into what JSON would hold.
+func (p *program) native(q question, member *ast.Term) (any, error) {
+	value, err := ast.JSON(member.Value)
+	if err != nil {
+		return nil, p.broken(q.ref + " has a member that is no JSON")
+	}
+	return value, nil
 }
 
 func (p *program) unjudged(ctx context.Context, err error) error {
