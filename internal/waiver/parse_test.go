@@ -3,6 +3,7 @@ package waiver_test
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -214,4 +215,18 @@ func FuzzParse(f *testing.F) {
 			t.Error("accepted a file without waivers")
 		}
 	})
+}
+
+// What people copy from the documentation has to work.
+func TestTheDocumentedExample(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../policies/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, found := strings.Cut(string(readme), "\nwaivers:\n")
+	example, _, _ = strings.Cut(example, "```")
+	if !found || len(parse(t, "waivers:\n"+example).Waivers()) != 1 {
+		t.Error("policies/README.md has no example with one waiver")
+	}
 }
