@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 )
 
@@ -40,18 +39,6 @@ func serve(in io.Reader, out io.Writer) error {
 		last.Failure = newFailure(err)
 	}
 	return errors.Join(w.out.Encode(last), w.out.Encode(message{End: true}))
-}
-
-func newFailure(err error) *failure {
-	var f *fault.Error
-	if !errors.As(err, &f) {
-		f = fault.Wrap(err, "The policies could not be evaluated.", whyNoVerdict, "The server's log has the cause.")
-	}
-	out := &failure{What: f.What, Why: f.Why, Fix: f.Fix}
-	if f.Err != nil {
-		out.Cause = f.Err.Error()
-	}
-	return out
 }
 
 // worker answers one request.
@@ -106,7 +93,7 @@ func (w *worker) plan(ctx context.Context) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := w.say(doingWait, ""); err != nil {
+	if err := w.say(doingRead, ""); err != nil {
 		return nil, err
 	}
 	var plan bytes.Buffer

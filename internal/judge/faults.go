@@ -35,7 +35,7 @@ func (c *child) outcome() (*answer, error) {
 	case c.why != nil:
 		return nil, c.stopped()
 	case errors.Is(c.wrong, errLong):
-		return nil, c.tooMuch("gave an answer that is too long")
+		return nil, c.tooLong()
 	case c.wrong != nil:
 		return nil, fault.Wrap(c.wrong, "The process that evaluates the policies gave an answer that cannot be read.", whyNoVerdict, fixTryAgain)
 	}
@@ -46,20 +46,25 @@ const fixTryAgain = "Try again; if it happens again, the server's log has the ca
 
 // died explains an end without an answer.
 func (c *child) died() error {
+	state := c.cmd.ProcessState
 	said := c.stderr.String()
-	cause := errors.New(strings.Join(append([]string{c.cmd.ProcessState.String()}, harmless(said)...), "; "))
-	status, _ := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	cause := errors.New(strings.Join(append([]string{state.String()}, harmless(said)...), "; "))
+	status, _ := state.Sys().(syscall.WaitStatus)
 	switch {
-	case strings.Contains(said, "out of memory"):
-		return c.tooMuch("needed more than " + mebibytes(c.judge.cfg.Memory) + " of memory")
 	case strings.Contains(said, "stack overflow"):
-		return c.tooMuch("are nested too deeply, or are given something that is")
+		return c.tooDeep(cause)
+	case outOfMemory.MatchString(said):
+		return c.tooLarge(cause)
 	case status.Signaled():
-		return fault.Wrap(cause, "The process that evaluates the policies was killed"+c.where()+".", whyNoVerdict,
+		return fault.Wrap(cause, "The process that evaluates the policies was killed"+c.at()+".", whyNoVerdict,
 			"Try again; if it happens again, the machine may be short of memory.")
 	}
-	return fault.Wrap(cause, "The process that evaluates the policies ended without a complete answer"+c.where()+".", whyNoVerdict, fixTryAgain)
+	return fault.Wrap(cause, "The process that evaluates the policies ended without a complete answer"+c.at()+".", whyNoVerdict, fixTryAgain)
 }
+
+// outOfMemory is how the runtime dies when the kernel gives it no more, by what it wanted it for: the
+// heap, its own bookkeeping, a thread.
+var outOfMemory = regexp.MustCompile(`out of memory|cannot allocate memory|failed to create new OS thread|pthread_create failed`)
 
 // harmless are the lines of a crash report that cannot quote what was being judged.
 func harmless(stderr string) []string {
@@ -73,52 +78,62 @@ func harmless(stderr string) []string {
 	return lines[:min(len(lines), 12)]
 }
 
-var crashLine = regexp.MustCompile(`^(judge: set limits: .*|judge: read .*|fatal error: .*|runtime: .*|SIG[A-Z]+: .*|panic: runtime error: .*|\t\S+\.go:\d+.*)$`)
+var crashLine = regexp.MustCompile(`^(judge: .*|fatal error: .*|runtime: out of .*|SIG[A-Z]+: .*|panic: runtime error: .*|\t\S+\.go:\d+.*)$`)
 
 func (c *child) tookTooLong() error {
-	what := fmt.Sprintf("%s took longer than %s.", c.doing(), c.judge.cfg.Time)
-	return fault.New(what, whyNoVerdict, "Look for a rule"+c.of()+" that loops over everything, or raise the time limit for policies.")
+	return fault.New(fmt.Sprintf("%s took longer than %s.", c.doing(), c.judge.cfg.Time), whyNoVerdict,
+		"Look for a rule in "+c.set()+" that loops over everything, or raise the time limit for policies.")
 }
 
-func (c *child) tooMuch(what string) error {
-	return fault.New("The policies"+c.of()+" "+what+".", whyNoVerdict,
-		"Look for a rule"+c.of()+" that makes large values, or raise the memory limit for policies.")
+func (c *child) tooLarge(cause error) error {
+	return fault.Wrap(cause, fmt.Sprintf("%s needed more than %d MiB of memory.", c.doing(), c.judge.cfg.Memory>>20), whyNoVerdict,
+		"Look for a rule in "+c.set()+" that makes large values, or raise the memory limit for policies.")
+}
+
+func (c *child) tooDeep(cause error) error {
+	return fault.Wrap(cause, c.doing()+" failed, because something is nested too deeply.", whyNoVerdict,
+		"Look for a value or a rule in "+c.set()+" that contains itself many times over.")
+}
+
+func (c *child) tooLong() error {
+	return fault.New(c.doing()+" gave an answer that is too long.", whyNoVerdict,
+		"Look for a rule in "+c.set()+" that reports the same thing many times over.")
 }
 
 // stopped is for a process that was ended on purpose.
 func (c *child) stopped() error {
 	var f *fault.Error
-	if errors.As(c.why, &f) {
-		return f
-	}
-	if errors.Is(c.why, context.DeadlineExceeded) {
+	switch {
+	case errors.As(c.why, &f):
+		return c.why
+	case errors.Is(c.why, context.DeadlineExceeded):
 		return fault.Wrap(c.why, c.doing()+" was not done in time.", whyNoVerdict, "Try again.")
 	}
 	return fault.Wrap(c.why, c.doing()+" was stopped before it was done.", whyNoVerdict, "Try again.")
 }
 
-// doing names what the process did last.
+// doing names what the process said that it was about to do.
 func (c *child) doing() string {
 	switch c.step.Doing {
 	case doingCompile:
-		return "Compiling the policies" + c.of()
+		return "Compiling the policies of " + c.set()
+	case doingRead:
+		return "Reading the plan"
 	case doingTest:
-		return "Testing the policies" + c.of()
+		return "Testing the policies of " + c.set()
 	}
-	return "Judging by the policies" + c.of()
+	return "Judging by the policies of " + c.set()
 }
 
-// of names the set that the process was at, or all of them.
-func (c *child) of() string { return " of " + cmp.Or(c.step.Set, strings.Join(c.names, " and ")) }
+// set names the policy set that the process was at, or all of them.
+func (c *child) set() string { return cmp.Or(c.step.Set, strings.Join(c.names, " and ")) }
 
-func (c *child) where() string {
+func (c *child) at() string {
 	if c.step.Set == "" {
 		return ""
 	}
-	return " while it was at the policies" + c.of()
+	return " while it was at the policies of " + c.step.Set
 }
-
-func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", n>>20) }
 
 func noPolicies() error {
 	return fault.New("There are no policies to judge by.", whyNoVerdict, "Give at least one policy set.")

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/tollgate/tollgate/internal/fault"
 )
 
 // child is a process from its start to its end.
@@ -131,23 +129,18 @@ func (c *child) listen(stdout io.Reader) {
 func (c *child) heard(m message) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	answered := c.answer != nil || c.fault != nil
 	switch {
-	case c.ended:
-		return errors.New("more after the end")
-	case m.Step != nil:
+	case m.Step != nil && !answered:
 		c.step = *m.Step
-		if m.Step.Doing == doingWait && !c.asked {
-			c.timer.Stop()
+		if m.Step.Doing == doingRead && !c.asked {
+			c.timer.Stop() // until there is a plan
 		}
-	case m.Answer != nil && c.fault == nil:
+	case m.Answer != nil && !answered:
 		c.answer = m.Answer
-	case m.Failure != nil && c.answer == nil:
-		f := m.Failure
-		c.fault = fault.New(f.What, f.Why, f.Fix)
-		if f.Cause != "" {
-			c.fault = fault.Wrap(errors.New(f.Cause), f.What, f.Why, f.Fix)
-		}
-	case m.End && (c.answer != nil || c.fault != nil):
+	case m.Failure != nil && !answered:
+		c.fault = m.Failure.fault()
+	case m.End && answered && !c.ended:
 		c.ended = true
 	default:
 		return errors.New("a message out of turn")

@@ -3,9 +3,11 @@ package judge
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
+	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 )
 
@@ -58,8 +60,7 @@ type step struct {
 const (
 	doingStart   = "start"
 	doingCompile = "compile"
-	doingWait    = "wait" // for the plan
-	doingRead    = "read" // the plan
+	doingRead    = "read" // the plan, when it comes
 	doingJudge   = "judge"
 	doingTest    = "test"
 )
@@ -87,6 +88,26 @@ type failure struct {
 	Why   string `json:"why"`
 	Fix   string `json:"fix"`
 	Cause string `json:"cause,omitempty"`
+}
+
+// newFailure keeps what may be shown apart from the cause, which is for the server's log.
+func newFailure(err error) *failure {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		f = fault.Wrap(err, "The policies could not be evaluated.", whyNoVerdict, fixTryAgain)
+	}
+	out := &failure{What: f.What, Why: f.Why, Fix: f.Fix}
+	if f.Err != nil {
+		out.Cause = f.Err.Error()
+	}
+	return out
+}
+
+func (f *failure) fault() error {
+	if f.Cause == "" {
+		return fault.New(f.What, f.Why, f.Fix)
+	}
+	return fault.Wrap(errors.New(f.Cause), f.What, f.Why, f.Fix)
 }
 
 // encode returns preamble and request.
