@@ -1,7 +1,6 @@
 package judge
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,10 +95,12 @@ func (w *worker) plan(ctx context.Context) (*answer, error) {
 	if err := w.say(doingRead, ""); err != nil {
 		return nil, err
 	}
-	var plan bytes.Buffer
-	if a.PlanBytes, err = plan.ReadFrom(w.in); err != nil {
-		return nil, fmt.Errorf("read plan: %w", err)
+	in := &document{r: w.in}
+	plan, err := gate.ReadPlan(in, sets...)
+	if err != nil {
+		return nil, err
 	}
+	a.PlanBytes = in.n
 	var results []gate.Result
 	for i, set := range sets {
 		if !set.JudgesPlans() {
@@ -108,7 +109,7 @@ func (w *worker) plan(ctx context.Context) (*answer, error) {
 		if err := w.say(doingJudge, set.Name()); err != nil {
 			return nil, err
 		}
-		r, err := set.JudgePlan(ctx, plan.Bytes())
+		r, err := set.Judge(ctx, plan)
 		if err != nil {
 			return nil, err
 		}
