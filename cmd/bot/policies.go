@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 
 	"github.com/tollgate/tollgate/internal/fault"
@@ -24,6 +25,9 @@ func basePolicies(s settings) (name string, fsys fs.FS, err error) {
 
 // setting says which setting an error is about.
 func setting(err error) error {
-	f := fault.Public(err)
-	return fault.Wrap(err, f.What, f.Why, f.Fix+" The settings are --organisation-policies and --organisation-policies-digest.")
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return err
+	}
+	return fault.Wrap(f.Err, f.What, f.Why, f.Fix+" The settings are --organisation-policies and --organisation-policies-digest.")
 }

@@ -30,8 +30,8 @@ func (l List) Apply(findings []change.Finding, unwaivable []string, now time.Tim
 			continue
 		}
 		out.Matched = append(out.Matched, w.id())
-		if kind, why := w.defect(now, slices.Contains(unwaivable, w.Rule), resources(findings, hits[i])); kind != "" {
-			out.Notices = append(out.Notices, l.notice(w, kind, why, len(hits[i])))
+		if d := w.defect(now, slices.Contains(unwaivable, w.Rule), resources(findings, hits[i])); d != nil {
+			out.Notices = append(out.Notices, l.notice(w, d, len(hits[i])))
 			continue
 		}
 		for _, f := range hits[i] {
@@ -73,22 +73,30 @@ func resources(findings []change.Finding, indexes []int) int {
 	return len(seen)
 }
 
-// defect says why the waiver does not hold although it matches so many resources; no kind: it holds.
-func (w Waiver) defect(now time.Time, forbidden bool, resources int) (kind, why string) {
+// defect is why a waiver does not hold.
+type defect struct{ kind, why, fix string }
+
+// defect says why the waiver does not hold although it matches so many resources, or nothing.
+func (w Waiver) defect(now time.Time, forbidden bool, resources int) *defect {
 	today := now.UTC().Truncate(24 * time.Hour)
 	switch broad := w.pattern.broad(); {
 	case w.Expires.Before(today):
-		return Expired, "expired on " + w.Expires.Format(time.DateOnly)
+		return &defect{Expired, "expired on " + w.Expires.Format(time.DateOnly),
+			"Mend the resource and remove the waiver; or let its owner say why it is still needed, with a new date."}
 	case forbidden:
-		return Forbidden, "is of a rule whose METADATA says that it cannot be waived"
+		return &defect{Forbidden, "is of a rule whose METADATA says that it cannot be waived",
+			"Mend the resource and remove the waiver."}
 	case broad != "":
-		return OverBroad, "is too broad: " + broad
+		return &defect{OverBroad, "is too broad: " + broad,
+			"Write the type in full and the name at least in part; better, the whole address."}
 	case w.Expires.After(today.AddDate(horizonYears, 0, 0)):
-		return OverBroad, "is to hold until " + w.Expires.Format(time.DateOnly) + ", more than a year ahead"
+		return &defect{OverBroad, "is to hold until " + w.Expires.Format(time.DateOnly) + ", more than a year ahead",
+			"Give a date within a year. When it comes, somebody looks again."}
 	case resources > maxResources:
-		return OverBroad, fmt.Sprintf("is too broad: it matches %d resources of this plan, more than %d", resources, maxResources)
+		return &defect{OverBroad, fmt.Sprintf("is too broad: it matches %d resources of this plan, more than %d", resources, maxResources),
+			"Name fewer resources with each waiver; or change the rule's parameters, if it does not fit."}
 	}
-	return "", ""
+	return nil
 }
 
 func (w Waiver) message(found string) string {
@@ -96,23 +104,16 @@ func (w Waiver) message(found string) string {
 	return fmt.Sprintf("%s. Waived until %s by %s: %s", found, w.Expires.Format(time.DateOnly), w.Owner, w.Reason)
 }
 
-// fixes says what to do about a waiver that does not hold.
-var fixes = map[string]string{
-	Expired:   "Mend the resource and remove the waiver; or let its owner say why it is still needed, with a new date.",
-	Forbidden: "Mend the resource and remove the waiver.",
-	OverBroad: "Write the resource's type and name, one waiver for each, and a date within a year.",
-}
-
-func (l List) notice(w Waiver, kind, why string, findings int) change.Notice {
+func (l List) notice(w Waiver, d *defect, findings int) change.Notice {
 	count := fmt.Sprintf("%d findings count", findings)
 	if findings == 1 {
 		count = "its finding counts"
 	}
 	return change.Notice{
-		Kind: kind, File: l.file, Line: w.Line,
-		What: fmt.Sprintf("The waiver of %s for %s, which %s answers for, %s.", w.Rule, w.Address, w.Owner, why),
+		Kind: d.kind, File: l.file, Line: w.Line,
+		What: fmt.Sprintf("The waiver of %s for %s, which %s answers for, %s.", w.Rule, w.Address, w.Owner, d.why),
 		Why:  "It does not hold, so " + count + " as without it.",
-		Fix:  fixes[kind],
+		Fix:  d.fix,
 	}
 }
 
