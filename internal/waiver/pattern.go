@@ -222,13 +222,13 @@ func tokens(text string, wild bool) glob {
 	return g
 }
 
-// matches reports whether the address, which has no wildcards, is one that the pattern means.
+// matches reports whether the address, which has no wildcards, is one that the pattern means. What
+// mostly differs is looked at first.
 func (p pattern) matches(a pattern) bool {
-	deep := func(s step) bool { return s.deep }
-	if !match(p.modules, a.modules, deep, step.matches) {
+	if !p.anything && (p.data != a.data || !p.typ.matches(a.typ) || !p.resource.matches(a.resource)) {
 		return false
 	}
-	return p.anything || p.data == a.data && p.typ.matches(a.typ) && p.resource.matches(a.resource)
+	return match(p.modules, a.modules, func(s step) bool { return s.deep }, step.matches)
 }
 
 func (s step) matches(a step) bool { return s.name.matches(a.name) && s.key.matches(a.key) }
