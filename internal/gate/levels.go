@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -97,7 +98,7 @@ func ruleIDs(file string, m *ast.Module) []string {
 func (l levels) add(value any, packages map[string][]string) error {
 	said, ok := value.(map[string]any)
 	if !ok {
-		return fmt.Errorf("they are no mapping of rule ids to levels")
+		return errors.New("they are no mapping of rule ids to levels")
 	}
 	for _, id := range keys(said) {
 		parsed, err := parseLevel(said[id])
