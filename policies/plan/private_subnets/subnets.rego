@@ -11,30 +11,31 @@ placed := array.concat(array.concat(direct, grouped), beanstalk_placements)
 
 direct := [{"resource": r, "spots": spots} |
 	some type, attributes in parameters.placements
-	some r in workloads(type)
 	some attribute in attributes
-	spots := [{"path": path, "sources": [source(r, path)]} |
-		some path in chosen(r, attribute)
-	]
+	names := split(attribute, ".")
+	some r in workloads(type)
+	spots := [{"path": path, "sources": [source(r, path)]} | some path in chosen(r, names)]
 	count(spots) > 0
 ]
 
 grouped := [{"resource": r, "spots": spots} |
 	some group, setting in parameters.groups
 	some type, attribute in setting.users
+	names := split(attribute, ".")
 	some r in workloads(type)
 	spots := [{"path": path, "sources": sources} |
-		some path in chosen(r, attribute)
+		some path in chosen(r, names)
 		sources := [source(g, split(setting.subnets, ".")) | some g in groups_at(r, path, group)]
 	]
 	count(spots) > 0
 ]
 
-workloads(type) := [r |
+workloads(type) := tfplan.of_type(type) if {
 	not parameters.facing_the_internet[type]
-	some r in tfplan.of_type(type)
-	not exempt(r)
-]
+	count(facing_addresses) == 0
+} else := [r | some r in tfplan.of_type(type); not exempt(r)] if {
+	not parameters.facing_the_internet[type]
+} else := []
 
 exempt(r) if {
 	some pattern in facing_addresses
@@ -48,10 +49,9 @@ facing_addresses := {strings.replace_n({"[": `\[`, "]": `\]`}, name) |
 }
 
 # The paths at which the resource gives the attribute a value.
-chosen(r, attribute) := [path |
-	some path in sort(tfplan.paths(r, split(attribute, ".")))
-	given(r, path)
-]
+chosen(r, names) := [path | some path in [names]; given(r, path)] if {
+	count(names) == 1
+} else := [path | some path in sort(tfplan.paths(r, names)); given(r, path)]
 
 given(r, path) if not tfplan.value(r, path) in {null, "", []}
 
@@ -101,14 +101,32 @@ judged contains tfplan.subject("public-subnet", h.resource) if some h in homeles
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirement 1.4.4
 deny contains f if {
-	some p in placed
+	some p in unsettled
 	f := misplaced(p)
 }
 
 warn contains f if {
-	some p in placed
+	some p in unsettled
 	not misplaced(p)
 	f := unproven(p)
+}
+
+# Most workloads are known to stand in private subnets, which is quickly told.
+unsettled := [p | some p in placed; not settled(p)]
+
+settled(p) if {
+	every spot in p.spots {
+		proven(p.resource, spot)
+	}
+}
+
+proven(r, spot) if {
+	count(spot.sources) > 0
+	every from in spot.sources {
+		count(from.subnets) > 0
+		count(from.subnets - network.private_subnets) == 0
+	}
+	count(loose_ends(r, spot)) == 0
 }
 
 misplaced(p) := placement_finding(p, "fail", spots, "The workload stands in %s, which the internet can reach: %s.%s") if {
@@ -265,7 +283,7 @@ unplaced := [{"resource": r, "path": split(setting.attribute, ".")} |
 	some type, setting in parameters.default_vpc
 	some r in workloads(type)
 	every attribute in array.concat([setting.attribute], setting.unless) {
-		count(chosen(r, attribute)) == 0
+		count(chosen(r, split(attribute, "."))) == 0
 	}
 ]
 

@@ -19,15 +19,21 @@ associations := tfplan.of_type("aws_route_table_association")
 # description: >-
 #   The subnets that an attribute with ids or ARNs means: by address, or by id if the plan does not
 #   make them.
-subnets_at(r, path) := references.meant(r, path, subnet_types) | {name |
+subnets_at(r, path) := {name | some value in references.values(r, path); some name in named(value)} if {
+	not tfplan.unknown(r, path)
+} else := references.meant(r, path, subnet_types) | {name |
 	some value in references.values(r, path)
-	id := regex.replace(value, `^arn:.*:subnet/`, "")
-	some name in named(id)
+	some name in named(value)
 }
 
-named(id) := managed[id] if {
+named(value) := managed[value] if {
+	managed[value]
+} else := managed[id] if {
+	id := arn_id(value)
 	managed[id]
-} else := {id}
+} else := {arn_id(value)}
+
+arn_id(value) := regex.replace(value, `^arn:.*:subnet/`, "")
 
 managed := {id: addresses |
 	some type in subnet_types
