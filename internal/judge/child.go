@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/tollgate/tollgate/internal/gate"
 )
@@ -84,6 +85,7 @@ func (w *worker) compile(gates ...string) (*answer, []*gate.Set, error) {
 		sets[i] = set
 		a.Sets[i] = setAnswer{Digest: set.Digest(), Plans: set.JudgesPlans(), Applies: set.JudgesApplies()}
 	}
+	debug.SetGCPercent(whileJudging)
 	return a, sets, nil
 }
 
@@ -156,6 +158,7 @@ func (w *worker) test(ctx context.Context) (*answer, error) {
 	if err := w.say(doingTest, src.Name); err != nil {
 		return nil, err
 	}
+	debug.SetGCPercent(whileJudging)
 	result, err := gate.Test(ctx, src)
 	if err != nil {
 		return nil, err
