@@ -2,6 +2,8 @@ package policies_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -9,7 +11,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,7 +28,7 @@ import (
 //	# want: fail(warn) rule address attribute
 //
 // In the parentheses stands warn for a finding that does not block and no-op for a resource that the
-// plan does not touch.
+// plan does not touch. A parameters.yaml in the folder stands in for that of the family.
 type fixture struct {
 	family string
 	dir    string
@@ -66,19 +70,79 @@ func (f fixture) want(t *testing.T) []string {
 	return want
 }
 
-func (f fixture) judge(t *testing.T, set *gate.Set) []change.Finding {
-	t.Helper()
+// parametersFile is the file of the built-in set that the fixture's own parameters replace.
+func (f fixture) parametersFile() string { return path.Join("plan", f.family, "parameters.yaml") }
+
+// suite judges fixtures by policies, each by the parameters that it brings along.
+type suite struct {
+	files map[string][]byte // of a policy set
+	mu    sync.Mutex
+	sets  map[string]*gate.Set // by the parameters in place of the set's own
+}
+
+func newSuite(files map[string][]byte) *suite {
+	return &suite{files: files, sets: map[string]*gate.Set{}}
+}
+
+// set compiles what a fixture is judged by, once.
+func (s *suite) set(f fixture) (*gate.Set, error) {
+	parameters, err := os.ReadFile(filepath.Join(f.dir, "parameters.yaml"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	key := ""
+	if parameters != nil {
+		key = f.family + string(parameters)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if set := s.sets[key]; set != nil {
+		return set, nil
+	}
+	fsys := fstest.MapFS{}
+	for name, content := range s.files {
+		fsys[name] = &fstest.MapFile{Data: content}
+	}
+	if parameters != nil {
+		fsys[f.parametersFile()] = &fstest.MapFile{Data: parameters}
+	}
+	src, err := gate.Read("tested", fsys)
+	if err != nil {
+		return nil, err
+	}
+	set, err := gate.Compile(src, gate.ForPlans)
+	if err == nil {
+		s.sets[key] = set
+	}
+	return set, err
+}
+
+// judge returns the findings of the fixture's family.
+func (s *suite) judge(f fixture) ([]change.Finding, error) {
+	set, err := s.set(f)
+	if err != nil {
+		return nil, err
+	}
 	plan, err := os.ReadFile(filepath.Join(f.dir, "plan.json"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	result, err := set.JudgePlan(context.Background(), plan)
 	if err != nil {
-		t.Fatalf("judge %s: %v", f.dir, err)
+		return nil, fmt.Errorf("judge %s: %w", f.dir, err)
 	}
 	return slices.DeleteFunc(result.Findings, func(found change.Finding) bool {
 		return found.Policy != "plan."+f.family
-	})
+	}), nil
+}
+
+func (s *suite) mustJudge(t *testing.T, f fixture) []change.Finding {
+	t.Helper()
+	findings, err := s.judge(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return findings
 }
 
 func line(f change.Finding) string {
@@ -107,12 +171,12 @@ func builtIn(t *testing.T) *gate.Set {
 
 func TestFixtures(t *testing.T) {
 	t.Parallel()
-	set := builtIn(t)
+	built := newSuite(sources(t))
 	for _, f := range fixtures(t) {
 		t.Run(path.Join(f.family, filepath.Base(f.dir)), func(t *testing.T) {
 			t.Parallel()
 			got := []string{}
-			for _, finding := range f.judge(t, set) {
+			for _, finding := range built.mustJudge(t, f) {
 				got = append(got, line(finding))
 			}
 			slices.Sort(got)

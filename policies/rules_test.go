@@ -1,20 +1,15 @@
 package policies_test
 
 import (
-	"bytes"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/tollgate/tollgate/internal/change"
-	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/policies"
 )
 
@@ -95,9 +90,9 @@ func TestEveryRuleIsDescribed(t *testing.T) {
 
 func TestEveryFindingSaysWhatWhyAndWhatInstead(t *testing.T) {
 	t.Parallel()
-	set := builtIn(t)
+	built := newSuite(sources(t))
 	for _, f := range fixtures(t) {
-		for _, found := range f.judge(t, set) {
+		for _, found := range built.mustJudge(t, f) {
 			if found.Message == "" || found.Reference == "" || found.Address == "" {
 				t.Errorf("%s: incomplete finding %+v", f.dir, found)
 			}
@@ -139,73 +134,4 @@ func TestEveryRuleHasFixtures(t *testing.T) {
 			}
 		}
 	}
-}
-
-var clause = regexp.MustCompile(`(?m)^(?:deny|warn) contains [^\n]*if \{\n`)
-
-// Each rule is there for a reason: without it, something that must be found passes.
-func TestEveryRuleIsNeeded(t *testing.T) {
-	t.Parallel()
-	original := builtIn(t)
-	all := sources(t)
-
-	// Some rules wait for a parameter.
-	const parametersFile = "plan/private_subnets/parameters.yaml"
-	stricter := bytes.Replace(all[parametersFile], []byte("endpoints_are: warn"), []byte("endpoints_are: deny"), 1)
-	strict := loadWith(t, all, map[string][]byte{parametersFile: stricter})
-	for name, text := range all {
-		if !strings.HasPrefix(name, "plan/") {
-			continue
-		}
-		for _, at := range clause.FindAllIndex(text, -1) {
-			line := 1 + bytes.Count(text[:at[0]], []byte("\n"))
-			t.Run(fmt.Sprintf("%s:%d", name, line), func(t *testing.T) {
-				t.Parallel()
-				silent := slices.Concat(text[:at[1]], []byte("\tfalse\n"), text[at[1]:])
-				family := path.Base(path.Dir(name))
-				if missesSomething(t, family, original, loadWith(t, all, map[string][]byte{name: silent})) {
-					return
-				}
-				without := map[string][]byte{parametersFile: stricter, name: silent}
-				if !missesSomething(t, family, strict, loadWith(t, all, without)) {
-					t.Errorf("without the rule at %s:%d every fixture is judged the same", name, line)
-				}
-			})
-		}
-	}
-}
-
-func loadWith(t *testing.T, all, changes map[string][]byte) *gate.Set {
-	t.Helper()
-	changed := maps.Clone(all)
-	maps.Copy(changed, changes)
-	fsys := fstest.MapFS{}
-	for file, content := range changed {
-		fsys[file] = &fstest.MapFile{Data: content}
-	}
-	set, err := gate.Load("mutant", fsys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set
-}
-
-// missesSomething reports whether a fixture has a finding that the other set does not have.
-func missesSomething(t *testing.T, family string, original, other *gate.Set) bool {
-	t.Helper()
-	for _, f := range fixtures(t) {
-		if f.family != family {
-			continue
-		}
-		found := map[string]bool{}
-		for _, finding := range f.judge(t, other) {
-			found[line(finding)] = true
-		}
-		for _, finding := range f.judge(t, original) {
-			if finding.Verdict != change.Pass && !found[line(finding)] {
-				return true
-			}
-		}
-	}
-	return false
 }
