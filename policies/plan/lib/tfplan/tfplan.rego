@@ -58,18 +58,37 @@ shown(r, path) := "sensitive" if {
 # METADATA
 # description: >-
 #   Whether the value at the path, a part of it or a block around it is known only after the apply.
-unknown(r, path) if {
-	some n in numbers.range(1, count(path))
+unknown(r, path) if hidden(r.change.after_unknown[path[0]], r, path)
+
+hidden(true, _, _)
+
+hidden(_, r, path) if {
+	some n in numbers.range(2, count(path))
 	object.get(r.change.after_unknown, array.slice(path, 0, n), false) == true
 }
 
-unknown(r, path) if true in object.get(r.change.after_unknown, path, [])
+hidden(_, r, path) if true in object.get(r.change.after_unknown, path, [])
 
 # METADATA
 # description: >-
 #   Every path of the resource with these attribute names, whatever the positions between: ["a", "b"]
 #   finds a[0].b and a[1].b. It holds known and unknown values, and blocks that are unknown as a whole.
-paths(r, names) := known | hidden if {
+paths(r, [name]) := {[name]} if {
+	plain(r, name)
+} else := set()
+
+# Most resources leave most blocks out, and blocks are seldom nested. Walking finds the rest.
+paths(r, names) := set() if {
+	count(names) > 1
+	object.get(r.change.after, names[0], null) in {null, []}
+	object.get(r.change.after_unknown, names[0], false) in {false, [], {}}
+} else := known | hidden if {
+	[outer, inner] = names
+	is_object(r.change.after[outer][0])
+	known := {[outer, i, inner] | some i, block in r.change.after[outer]; _ = block[inner]}
+	hidden := unknown_blocks(r, outer) | {[outer, i, inner] | r.change.after_unknown[outer][i][inner] == true}
+} else := known | hidden if {
+	count(names) > 1
 	rest := array.slice(names, 1, count(names))
 	known := {array.concat([names[0]], p) |
 		walk(r.change.after[names[0]], [p, _])
@@ -83,6 +102,12 @@ paths(r, names) := known | hidden if {
 		inside == array.slice(rest, 0, count(inside))
 	}
 }
+
+plain(r, name) if _ = r.change.after[name]
+
+plain(r, name) if r.change.after_unknown[name] == true
+
+unknown_blocks(r, outer) := {[outer] | r.change.after_unknown[outer] == true}
 
 # Elements of a list belong to the list; a block in a list is found through its attributes.
 is_name([])
@@ -128,10 +153,18 @@ config(r) := resource_configs(module_of(r))[concat(".", [r.type, r.name])]
 # description: >-
 #   The expression that the configuration gives for a path, or for the attribute around it; undefined
 #   if there is none. Dynamic blocks are not in the configuration of a plan.
-expression(r, path) := found[count(found) - 1] if {
+expression(r, path) := innermost(config(r).expressions, path)
+
+innermost(expressions, [name]) := e if {
+	e := expressions[name]
+	is_expression(e)
+}
+
+innermost(expressions, path) := found[count(found) - 1] if {
+	count(path) > 1
 	found := [e |
 		some n in numbers.range(1, count(path))
-		e := object.get(config(r).expressions, array.slice(path, 0, n), null)
+		e := object.get(expressions, array.slice(path, 0, n), null)
 		is_expression(e)
 	]
 	count(found) > 0
