@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -23,7 +24,6 @@ import (
 	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/report"
 	"github.com/tollgate/tollgate/internal/waiver"
-	"github.com/tollgate/tollgate/policies"
 )
 
 // check judges plans without a server.
@@ -31,7 +31,7 @@ type check struct {
 	policies       []string
 	format, source string
 	all            bool
-	settings       settings // where Terraform is, for directories
+	settings       settings // the organisation's policies, and where Terraform is
 	in             io.Reader
 	progress       *progress
 	judge          *judge.Judge
@@ -59,7 +59,10 @@ not be judged.`,
 			return c.command(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
-	cmd.Flags().StringArrayVar(&c.policies, "policies", nil, "directory with policies, and with waivers.yaml if there is one; sets that are given add up (default: the built-in set)")
+	cmd.Flags().StringArrayVar(&c.policies, "policies", nil, "directory or .tar.gz with policies, and with waivers.yaml if there is one; sets add up (default: the built-in set)")
+	cmd.Flags().StringVar(&c.settings.Policies, "organisation-policies", "", "directory or .tar.gz with policies; its files replace the built-in ones of the same name")
+	cmd.Flags().StringVar(&c.settings.PolicyDigest, "organisation-policies-digest", "", "sha256:… of the organisation's policies; by any other nothing is judged")
+	cmd.MarkFlagsMutuallyExclusive("policies", "organisation-policies")
 	cmd.Flags().StringVar(&c.format, "format", "text", "one of "+report.Formats)
 	cmd.Flags().StringVar(&c.source, "source", "", "root module that the plan files were made of, to name the lines to mend")
 	cmd.Flags().BoolVar(&c.all, "all", false, "list passes too")
@@ -117,31 +120,49 @@ func (c *check) prepare(args []string) error {
 }
 
 func (c *check) readPolicies() error {
+	if c.settings.PolicyDigest != "" && c.settings.Policies == "" {
+		return fault.New("--organisation-policies-digest is given without --organisation-policies.", "Other policies than those meant would judge.", "Say where the organisation's policies are.")
+	}
 	if len(c.policies) == 0 {
-		src, err := gate.Read("built-in", policies.Files)
+		name, fsys, err := basePolicies(c.settings)
+		if err != nil {
+			return err
+		}
+		src, err := gate.Read(name, fsys)
 		c.sets = []*gate.Source{src}
 		return err
 	}
-	for _, dir := range c.policies {
-		src, err := gate.Read(dir, os.DirFS(dir))
+	for _, name := range c.policies {
+		fsys, err := gate.Open(name)
+		if err != nil {
+			return err
+		}
+		src, err := gate.Read(name, fsys)
 		if err != nil {
 			return err
 		}
 		c.sets = append(c.sets, src)
-		file := filepath.Join(dir, waiver.File)
-		text, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read waivers: %w", err)
-		}
-		list, err := waiver.Parse(inRepository(file), text)
-		if err != nil {
+		if err := c.readWaivers(path.Join(inRepository(name), waiver.File), fsys); err != nil {
 			return err
 		}
-		c.waivers = append(c.waivers, list)
 	}
+	return nil
+}
+
+// readWaivers reads the waivers of a set, if it has any. file is for messages.
+func (c *check) readWaivers(file string, fsys fs.FS) error {
+	text, err := fs.ReadFile(fsys, waiver.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read %s: %w", file, err)
+	}
+	list, err := waiver.Parse(file, text)
+	if err != nil {
+		return err
+	}
+	c.waivers = append(c.waivers, list)
 	return nil
 }
 

@@ -353,7 +353,7 @@ func TestCheckJSON(t *testing.T) {
 func TestCheckJSONOfTheBuiltInPolicies(t *testing.T) {
 	t.Parallel()
 	required := []string{"address", "message", "policy", "rule", "severity", "verdict"}
-	further := []string{"attribute", "file", "line", "no_op", "reference", "remediation"}
+	further := []string{"attribute", "file", "if_touched", "line", "no_op", "reference", "remediation"}
 	for _, all := range []bool{false, true} {
 		got := call{}.bot(t, "check", "--format=json", "--all="+map[bool]string{true: "true", false: "false"}[all], fixture(t, "tls/buckets"), fixture(t, "required_tags/plain"))
 		got.expect(t, 1)
