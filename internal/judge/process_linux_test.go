@@ -1,0 +1,111 @@
+package judge_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+)
+
+// forever is a rule that no test can wait for.
+const forever = "count([1 | some i in numbers.range(1, 1000000); some j in numbers.range(1, 1000000); i * j < 0]) == 0"
+
+func TestProcessHasWhatItNeedsOnly(t *testing.T) {
+	t.Setenv("CANARY", canary)
+	r, err := newJudge(t, limits("inspected")).Plan(t.Context(), sets(rule(t, "set", "true")), strings.NewReader(plan))
+	wantNo(t, r, err)
+}
+
+// A process that starts others takes them along: they hold its standard error, so that this
+// test would not end if one lived on.
+func TestTimeLimitEndsTheWholeGroup(t *testing.T) {
+	t.Parallel()
+	cfg := limits("badly", "well")
+	cfg.Time = 2 * time.Second
+	_, err := newJudge(t, cfg).Plan(t.Context(), sets(rule(t, "set", forever)), strings.NewReader(plan))
+	wantFault(t, err, "took longer than 2s")
+}
+
+func TestProcessEndsWithTheServer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "plan"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "plan", "x.rego"), []byte("package x\n\ndeny contains \"no\" if "+forever+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(os.Args[0], "server", dir)
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "started\n" {
+		t.Fatalf("the server says %q, %v", line, err)
+	}
+	child := childOf(t, parent.Process.Pid)
+	if ended(t, child, 0) {
+		t.Fatal("the process ended before the server")
+	}
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait()
+	if !ended(t, child, 10*time.Second) {
+		t.Error("the process lives on without the server")
+	}
+}
+
+// childOf returns a handle on the only child of a process.
+func childOf(t *testing.T, pid int) int {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		var child int
+		if _, err := fmt.Sscan(string(text), &child); err != nil {
+			continue
+		}
+		fd, err := unix.PidfdOpen(child, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = unix.Close(fd) })
+		return fd
+	}
+	t.Fatal("the server has no child")
+	return -1
+}
+
+// ended waits for the end of a process.
+func ended(t *testing.T, pidfd int, patience time.Duration) bool {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, int(max(0, time.Until(deadline).Milliseconds())))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n == 1
+	}
+}
