@@ -115,7 +115,7 @@ func (c *check) prepare(args []string) error {
 		c.module = m
 	}
 	var err error
-	c.judge, err = newJudge()
+	c.judge, err = newJudge(judge.Config{})
 	return err
 }
 

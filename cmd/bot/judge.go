@@ -24,11 +24,12 @@ func judgeCommand() *cobra.Command {
 	}
 }
 
-// newJudge evaluates policies in processes of this program.
-func newJudge() (*judge.Judge, error) {
+// newJudge evaluates policies in processes of this program, within the limits of cfg.
+func newJudge(cfg judge.Config) (*judge.Judge, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	return judge.New(judge.Config{Command: []string{self, "judge"}})
+	cfg.Command = []string{self, "judge"}
+	return judge.New(cfg)
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
@@ -146,11 +147,18 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if err != nil {
 		return nil, err
 	}
-	builtin, err := gate.Load(name, fsys)
+	rules, err := gate.Read(name, fsys)
 	if err != nil {
 		return nil, err
 	}
-	srv.log.Info("policies", "set", name, "digest", builtin.Digest())
+	judge, err := newJudge(judge.Config{Time: time.Duration(s.PolicyTimeout) * time.Second, Memory: int64(s.PolicyMemory) << 20})
+	if err != nil {
+		return nil, err
+	}
+	if err := judgesAll(ctx, judge, rules); err != nil {
+		return nil, err
+	}
+	srv.log.Info("policies", "set", name, "digest", rules.Digest)
 	if srv.git, err = workspace.New(ctx, workspace.Config{Dir: filepath.Join(s.DataDir, "mirrors"), Environ: environ}); err != nil {
 		return nil, err
 	}
@@ -170,10 +178,23 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Builtin: builtin,
+	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Policies: rules,
 		DataDir: s.DataDir, Runner: self, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ),
 		Ended:       func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
+}
+
+// judgesAll makes sure that the policies which no repository can remove judge plans and applies.
+func judgesAll(ctx context.Context, j *judge.Judge, set *gate.Source) error {
+	judges, err := j.Check(ctx, []*gate.Source{set})
+	if err != nil {
+		return err
+	}
+	if !judges[0].Plans || !judges[0].Applies {
+		return fault.New("The policies of the server have no rules for plans, or none for applies.", "A repository without policies of its own would not be judged.",
+			"Give --organisation-policies only files that are to replace built-in ones.")
+	}
+	return nil
 }
 
 // lockPatience is how long a new server waits for the old one to leave the data directory.

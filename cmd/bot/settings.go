@@ -33,6 +33,8 @@ type settings struct {
 	ArtifactKey   string `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
 	DataDir       string `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
 	Workers       int    `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
+	PolicyTimeout int    `name:"policy-timeout" default:"60" usage:"seconds that the policies may take to judge one plan"`
+	PolicyMemory  int    `name:"policy-memory" default:"2048" usage:"memory that the policies may use to judge one plan, in MiB"`
 	Terraform     string `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
 	ProviderDirs  string `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
 	Policies      string `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
@@ -57,6 +59,9 @@ func (s *settings) register(flags *pflag.FlagSet) {
 		case *string:
 			flags.StringVar(p, name, field.Tag.Get("default"), usage)
 		case *int:
+			if text := field.Tag.Get("default"); text != "" {
+				*p, _ = strconv.Atoi(text)
+			}
 			flags.IntVar(p, name, *p, usage)
 		case *int64:
 			flags.Int64Var(p, name, *p, usage)
@@ -156,6 +161,11 @@ func (s *settings) validate() (faults []error) {
 	}
 	if s.Workers < 0 {
 		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
+	}
+	for name, value := range map[string]int{"policy-timeout": s.PolicyTimeout, "policy-memory": s.PolicyMemory} {
+		if value <= 0 {
+			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "Policies without a limit could take the machine along.", "Leave it out for the default."))
+		}
 	}
 	for name, value := range map[string]string{"github-url": s.GitHubURL, "public-url": s.PublicURL} {
 		u, err := url.Parse(value)

@@ -230,9 +230,13 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 	if len(plans) == 0 {
 		return e.nothingLeft(ctx, req, v)
 	}
-	current.BaseSHA, current.Reason = j.run.BaseSHA, j.run.Reason
+	current.BaseSHA, current.ProtectedSHA, current.Reason = j.run.BaseSHA, j.run.ProtectedSHA, j.run.Reason
 	j.run = current
-	if err := e.settings(ctx, j, v.baseBeforeMerge()...); err != nil {
+	var further []string
+	if f.pull.Merged {
+		further = v.baseBeforeMerge()
+	}
+	if err := e.settings(ctx, j, further...); err != nil {
 		return err
 	}
 	if !slices.Contains(j.config.Apply.On, req.on()) {
@@ -318,17 +322,12 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 	f.reviews = ofEffect(all, since)
 	in := f.input(p, findings, j.config)
 	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, time.Now()
-	for _, s := range j.sets {
-		if !s.JudgesApplies() {
-			continue // the built-in set always does
-		}
-		d, err := s.JudgeApply(ctx, in)
-		if err != nil {
-			return authorised{}, err
-		}
-		if !d.Allowed {
-			return authorised{}, refusal(p.Project.Name, d, tooOld(all, f.reviews, since)...)
-		}
+	d, err := e.judgeApply(ctx, j.rules, in)
+	if err != nil {
+		return authorised{}, err
+	}
+	if !d.Allowed {
+		return authorised{}, refusal(p.Project.Name, d, tooOld(all, f.reviews, since)...)
 	}
 	return authorised{f, p}, nil
 }
@@ -385,17 +384,15 @@ func sameEffect(v view, p store.Plan) error {
 	return nil
 }
 
-// judgeAgain judges the stored plan by the policies of the base as they are now.
+// judgeAgain judges the stored plan by the rules as they are now: policies may be stricter than when
+// the check became green, and a waiver may have expired.
 func (e *Engine) judgeAgain(ctx context.Context, j *job, p store.Plan) ([]change.Finding, error) {
-	if digestOf(j.sets) == p.PolicyDigest {
-		return p.Findings, nil
-	}
 	planJSON, err := e.storedJSON(ctx, j.run, p)
 	if err != nil {
 		return nil, err
 	}
-	findings, _, err := judgeAll(ctx, j.sets, planJSON)
-	return findings, err
+	v, err := e.judgePlan(ctx, j.rules, planJSON)
+	return v.findings, err
 }
 
 // refusedError is a refusal by the apply gate, with every reason that it gave.

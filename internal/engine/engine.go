@@ -23,6 +23,7 @@ import (
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
+	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/queue"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
@@ -36,7 +37,8 @@ type Config struct {
 	Git       *workspace.Workspace
 	Terraform *terraform.Terraform
 	Artifacts *artifact.Store
-	Builtin   *gate.Set // the policies that no repository can remove
+	Judge     *judge.Judge
+	Policies  *gate.Source // those that no repository can remove
 
 	DataDir     string // logs, workspaces and executions lie below it
 	Runner      string // the program to start as "runner DIR"
@@ -61,7 +63,7 @@ type Engine struct {
 	mu       sync.Mutex
 	active   map[string]context.CancelCauseFunc // runs of this process by id
 	applying map[string]bool                    // executions that this process follows
-	policies map[policyKey]*gate.Set            // compiled; nil where a commit has no policies
+	policies map[policyKey]policies             // of commits that were judged by lately
 
 	life context.Context // ends when the engine stops
 	stop context.CancelFunc
@@ -83,7 +85,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)),
-		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]*gate.Set{},
+		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	workers := 0

@@ -86,7 +86,7 @@ func (e *Engine) authorisation(req applyRequest, f facts, j *job, p store.Plan, 
 	return audit.Entry{Actor: req.Actor, Action: "apply", Outcome: "allowed", Origin: req.origin(), Subject: map[string]any{
 		"execution": x.ID, "repository": req.Repo.ID, "pull": req.Number, "project": p.Project.Name,
 		"head": f.pull.HeadSHA, "base": j.run.BaseSHA, "commit": x.CommitSHA, "tree": j.run.Tree, "plan": p.ID,
-		"effect": p.Summary.EffectDigest, "policies": digestOf(j.sets), "approvers": approvers}}
+		"effect": p.Summary.EffectDigest, "policies": j.rules.digest(), "approvers": approvers}}
 }
 
 // errStateBusy says that another apply of the same state has to end first.
@@ -201,6 +201,11 @@ func (e *Engine) follow(ctx context.Context, x store.Execution) error {
 		return err
 	}
 	state, flt, cause := e.judgeExit(x, status)
+	if state == change.ExecApplied {
+		if x.Proof, err = e.prove(ctx, x); err != nil {
+			return err
+		}
+	}
 	return e.finish(ctx, x, state, flt, cause)
 }
 
@@ -248,8 +253,13 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 		if err := tx.MoveExecution(ctx, x.ID, state, flt, cause); err != nil {
 			return err
 		}
+		if x.Proof != nil {
+			if err := tx.SetProof(ctx, x.ID, x.Proof); err != nil {
+				return err
+			}
+		}
 		return audit.Append(ctx, tx, audit.Entry{Actor: x.Actor, Action: "apply.end", Outcome: outcome, Origin: "execution " + x.ID,
-			Subject: map[string]any{"execution": x.ID, "repository": x.RepoID, "pull": x.Number, "project": x.Project.Name, "state": state}})
+			Subject: map[string]any{"execution": x.ID, "repository": x.RepoID, "pull": x.Number, "project": x.Project.Name, "state": state, "proof": outcomeOf(x.Proof)}})
 	})
 	if err != nil {
 		return fmt.Errorf("record the end of an apply: %w", err)
@@ -264,6 +274,14 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	}
 	e.reportNow(ctx, pullKey{x.RepoID, x.Number})
 	return nil
+}
+
+// outcomeOf is what the ledger keeps of a proof.
+func outcomeOf(p *change.Proof) map[string]any {
+	if p == nil || p.Fault != nil {
+		return nil
+	}
+	return map[string]any{"empty": p.Counts.Empty(), "obligations": len(p.Obligations), "broken": len(p.Broken())}
 }
 
 // runnerDir belongs to the runner; it tells how far an apply got.

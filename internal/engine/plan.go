@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/tollgate/tollgate/internal/artifact"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/project"
 	"github.com/tollgate/tollgate/internal/store"
@@ -101,14 +103,21 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 		return err
 	}
 	e.reportSoon(keyOf(j.pull.Pull))
+	prepared, err := e.cfg.Judge.Prepare(ctx, j.rules.sets) // compiles while Terraform plans
+	if err != nil {
+		return err
+	}
+	defer prepared.Close()
 	result, file, err := e.terraformPlan(ctx, j, p, m)
 	if err != nil {
 		return err
 	}
 	p.Summary = result.Summary
-	if err := e.judge(ctx, j, p, source, result.JSON); err != nil {
+	judged, err := prepared.Plan(ctx, bytes.NewReader(result.JSON))
+	if err != nil {
 		return err
 	}
+	j.conclude(p, source, judged)
 	return e.keep(ctx, j, p, m, file, result.JSON)
 }
 
@@ -156,14 +165,13 @@ func description(text string) string {
 	return text
 }
 
-// judge asks every policy set and points the findings to the lines that cause them.
-func (e *Engine) judge(ctx context.Context, j *job, p *store.Plan, source *hclsource.Module, planJSON []byte) error {
-	findings, judged, err := judgeAll(ctx, j.sets, planJSON)
-	if err != nil {
-		return err
-	}
-	p.State, p.Judged, p.PolicyDigest, p.Findings = change.RunPassed, judged, j.run.PolicyDigest, nil
-	for _, f := range findings {
+// conclude makes the verdict of what the policies said, and points the findings to the lines that
+// cause them.
+func (j *job) conclude(p *store.Plan, source *hclsource.Module, judged gate.Result) {
+	v := waive(j.rules.waivers, judged, time.Now())
+	p.State, p.Judged, p.PolicyDigest, p.Findings = change.RunPassed, v.judged, j.run.PolicyDigest, nil
+	p.Notices, p.Waivers = v.notices, v.waivers
+	for _, f := range v.findings {
 		if f.Verdict == change.Pass {
 			continue
 		}
@@ -172,7 +180,6 @@ func (e *Engine) judge(ctx context.Context, j *job, p *store.Plan, source *hclso
 		}
 		p.Findings = append(p.Findings, locate(f, source, j.changed))
 	}
-	return nil
 }
 
 // locate points to the cause: the innermost place inside the pull request, or else the innermost.

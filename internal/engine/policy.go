@@ -1,69 +1,62 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/gate"
-	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/waiver"
 )
 
-// addPolicies adds the repository's own policies at a commit, if it has some. Sets are judged
+// rules are what a run is judged by: the policy sets, and the waivers that hold. Sets are judged
 // apart, so that neither can remove or redefine a rule of another.
-func (e *Engine) addPolicies(ctx context.Context, j *job, commit, dir string) error {
-	set, err := e.compiled(ctx, j.run.RepoID, commit, dir)
-	if err != nil || set == nil {
-		return err
-	}
-	if !slices.ContainsFunc(j.sets, func(s *gate.Set) bool { return s.Digest() == set.Digest() }) {
-		j.sets = append(j.sets, set)
-	}
-	return nil
+type rules struct {
+	sets    []*gate.Source
+	waivers []waiver.List // of every commit whose settings hold; what is waived, all of them waive
+	sums    []string      // digests of all that was added
 }
 
-// compiled loads the policy folder of a commit once. It is nil if the commit has no such folder.
-func (e *Engine) compiled(ctx context.Context, repoID int64, commit, dir string) (*gate.Set, error) {
-	key := policyKey{repoID, commit, dir}
-	e.mu.Lock()
-	set, known := e.policies[key]
-	e.mu.Unlock()
-	if known {
-		return set, nil
-	}
-	fsys, err := e.cfg.Git.FS(ctx, repoID, commit, dir, nil)
+// base are the rules that no repository can remove.
+func (e *Engine) base() rules {
+	return rules{sets: []*gate.Source{e.cfg.Policies}, sums: []string{e.cfg.Policies.Digest}}
+}
+
+// with are the rules and those in the policy folder of a commit, if it has one.
+func (e *Engine) with(ctx context.Context, r rules, repoID int64, commit, dir string) (rules, error) {
+	p, err := e.policiesAt(ctx, repoID, commit, dir)
 	if err != nil {
-		return nil, fmt.Errorf("read policies: %w", err)
+		return rules{}, err
 	}
-	entries, err := fs.ReadDir(fsys, ".")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read policies: %w", err)
+	r = rules{slices.Clone(r.sets), append(slices.Clone(r.waivers), p.waivers), slices.Clone(r.sums)}
+	if p.source == nil || slices.Contains(r.sums, p.source.Digest) {
+		return r, nil
 	}
-	if len(entries) > 0 {
-		if set, err = gate.Load(dir, fsys, e.cfg.Builtin); err != nil {
-			return nil, err
-		}
+	r.sums = append(r.sums, p.source.Digest)
+	if p.judges {
+		r.sets = append(r.sets, p.source)
 	}
-	e.mu.Lock()
-	e.policies[key] = set
-	e.mu.Unlock()
-	return set, nil
+	return r, nil
 }
 
-// setsOf returns the sets that a run was judged by, as far as this process has loaded them.
-func (e *Engine) setsOf(r store.Run, dir string) []*gate.Set {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	sets := []*gate.Set{e.cfg.Builtin}
-	if own := e.policies[policyKey{r.RepoID, r.BaseSHA, dir}]; own != nil && own.Digest() != e.cfg.Builtin.Digest() {
-		sets = append(sets, own)
+// digest identifies all rules together, waivers included.
+func (r rules) digest() string {
+	if len(r.sums) == 1 {
+		return r.sums[0]
 	}
-	return sets
+	h := sha256.New()
+	for _, s := range r.sums {
+		fmt.Fprintln(h, s)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
 
 // policyKey names a policy folder at a commit.
@@ -73,36 +66,116 @@ type policyKey struct {
 	dir    string
 }
 
-// digestOf identifies all policies together.
-func digestOf(sets []*gate.Set) string {
-	if len(sets) == 1 {
-		return sets[0].Digest()
-	}
-	h := sha256.New()
-	for _, s := range sets {
-		fmt.Fprintln(h, s.Digest())
-	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil))
+// policies are what a policy folder holds.
+type policies struct {
+	source  *gate.Source // nil if the folder is empty
+	judges  bool         // it holds more than waivers
+	waivers waiver.List
 }
 
-// judgeAll judges a plan by every set. A finding that two sets share is reported once.
-func judgeAll(ctx context.Context, sets []*gate.Set, planJSON []byte) (findings []change.Finding, judged int, err error) {
-	seen := map[change.Finding]bool{}
-	for _, s := range sets {
-		if !s.JudgesPlans() {
-			continue // the built-in set always does
+// maxPolicies bounds how many policy folders are remembered; each is some hundred kilobytes.
+const maxPolicies = 64
+
+// policiesAt reads the policy folder of a commit once.
+func (e *Engine) policiesAt(ctx context.Context, repoID int64, commit, dir string) (policies, error) {
+	key := policyKey{repoID, commit, dir}
+	e.mu.Lock()
+	p, known := e.policies[key]
+	e.mu.Unlock()
+	if known {
+		return p, nil
+	}
+	fsys, err := e.cfg.Git.FS(ctx, repoID, commit, dir, nil)
+	if err != nil {
+		return policies{}, fmt.Errorf("read policies: %w", err)
+	}
+	if p, err = readPolicies(fsys, dir); err != nil {
+		return policies{}, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.policies) >= maxPolicies {
+		clear(e.policies)
+	}
+	e.policies[key] = p
+	return p, nil
+}
+
+// readPolicies reads a policy folder. One that holds anything but waivers has to be a policy set,
+// so that rules that were misplaced are told of and not left out.
+func readPolicies(fsys fs.FS, dir string) (p policies, err error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return policies{}, nil
+	}
+	if err != nil {
+		return policies{}, fmt.Errorf("read policies: %w", err)
+	}
+	if p.source, err = gate.Read(dir, fsys); err != nil {
+		return policies{}, err
+	}
+	p.judges = len(entries) > 1 || entries[0].Name() != waiver.File
+	content, err := fs.ReadFile(fsys, waiver.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return policies{}, fmt.Errorf("read waivers: %w", err)
+	}
+	p.waivers, err = waiver.Parse(path.Join(dir, waiver.File), content)
+	return p, err
+}
+
+// verdict is what the rules say of one plan.
+type verdict struct {
+	findings []change.Finding // with what passes
+	judged   int
+	notices  []change.Notice
+	waivers  []string // those that matched
+}
+
+// judgePlan judges a plan by every set, and then lets pass what every list of waivers waives today.
+func (e *Engine) judgePlan(ctx context.Context, r rules, planJSON []byte) (verdict, error) {
+	result, err := e.cfg.Judge.Plan(ctx, r.sets, bytes.NewReader(planJSON))
+	if err != nil {
+		return verdict{}, err
+	}
+	return waive(r.waivers, result, time.Now()), nil
+}
+
+func waive(lists []waiver.List, result gate.Result, now time.Time) verdict {
+	v := verdict{findings: result.Findings, judged: result.ResourcesJudged}
+	for i, list := range lists {
+		out := list.Apply(result.Findings, result.Unwaivable, now)
+		v.notices = append(v.notices, out.Notices...)
+		v.waivers = append(v.waivers, out.Matched...)
+		if i == 0 {
+			v.findings = out.Findings
+			continue
 		}
-		r, err := s.JudgePlan(ctx, planJSON)
-		if err != nil {
-			return nil, 0, err
-		}
-		judged = max(judged, r.ResourcesJudged)
-		for _, f := range r.Findings {
-			if !seen[f] {
-				seen[f] = true
-				findings = append(findings, f)
+		for k, f := range out.Findings {
+			if f.Verdict != change.Waived {
+				v.findings[k] = result.Findings[k]
 			}
 		}
 	}
-	return findings, judged, nil
+	v.notices = uniqueNotices(v.notices)
+	slices.Sort(v.waivers)
+	v.waivers = slices.Compact(v.waivers)
+	return v
+}
+
+// uniqueNotices leaves out what two commits with the same file say twice.
+func uniqueNotices(all []change.Notice) (out []change.Notice) {
+	for _, n := range all {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// judgeApply asks every set whether a plan may be applied.
+func (e *Engine) judgeApply(ctx context.Context, r rules, in gate.ApplyInput) (gate.Decision, error) {
+	return e.cfg.Judge.Apply(ctx, r.sets, in)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -110,7 +109,7 @@ func (v view) goesOn(externalID string) bool {
 }
 
 func (e *Engine) pullReport(v view, r store.Run, current bool) report.Pull {
-	p := report.Pull{Pull: v.pull.Pull, State: r.State, Fault: r.Fault, ExternalID: externalID(v, r, report.GateName), DetailsURL: e.url("/runs/" + r.ID)}
+	p := report.Pull{Pull: v.pull.Pull, State: r.State, Fault: r.Fault, Preview: r.Preview, Notices: r.Notices, ExternalID: externalID(v, r, report.GateName), DetailsURL: e.url("/runs/" + r.ID)}
 	p.Pull.HeadSHA = r.HeadSHA
 	if r.ID == "" {
 		p.DetailsURL = e.url("/")
@@ -154,7 +153,7 @@ func (e *Engine) planReport(v view, r store.Run, p store.Plan) report.Plan {
 	pull.HeadSHA = r.HeadSHA
 	return report.Plan{Pull: pull, Project: p.Project, State: state, HeadSHA: r.HeadSHA, BaseSHA: r.BaseSHA,
 		Summary: p.Summary, Findings: p.Findings, Judged: p.Judged, Text: p.Text, Fault: p.Fault, Excerpt: p.Excerpt,
-		Requirements: e.requirements(v, r, p), PolicyDigest: p.PolicyDigest, ID: shortEffect(p.Summary.EffectDigest), PlanID: p.ID,
+		Notices: p.Notices, Requirements: e.requirements(v, r, p), PolicyDigest: p.PolicyDigest, ID: shortEffect(p.Summary.EffectDigest), PlanID: p.ID,
 		ExternalID: externalID(v, r, report.PlanPrefix+p.Project.Name), DetailsURL: e.url("/runs/" + r.ID), Elapsed: elapsed}
 }
 
@@ -164,7 +163,7 @@ func shortEffect(digest string) string {
 }
 
 func (e *Engine) applyReport(v view, x store.Execution) report.Apply {
-	a := report.Apply{Execution: x.Execution, HeadSHA: x.HeadSHA, Fault: x.Fault, ExternalID: x.ID,
+	a := report.Apply{Execution: x.Execution, HeadSHA: x.HeadSHA, Fault: x.Fault, Proof: x.Proof, ExternalID: x.ID,
 		DetailsURL: e.url("/executions/" + x.ID)}
 	for _, plans := range v.plans {
 		for _, p := range plans {
@@ -339,22 +338,34 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 	f := facts{pull: v.pull, reviews: ofEffect(v.pull.Reviews, v.shownSince(p.Project.Name)), commits: v.pull.Authors}
 	in := f.input(p, p.Findings, cfg)
 	in.Now = time.Now()
-	var out []report.Requirement
-	for _, s := range e.setsOf(r, cfg.Policies.Dir) {
-		if !s.JudgesApplies() {
-			continue
-		}
-		d, err := s.JudgeApply(e.life, in)
-		if err != nil {
-			e.cfg.Logger.Warn("ask the apply gate what is missing", "run", r.ID, "error", err)
-			out = append(out, report.Requirement{Text: "The policies for applying can be evaluated"})
-			continue
-		}
-		for _, q := range d.Requirements {
-			if !slices.Contains(out, report.Requirement(q)) {
-				out = append(out, report.Requirement(q))
-			}
+	rules := e.base()
+	for _, commit := range commitsOf(r) {
+		var err error
+		if rules, err = e.with(e.life, rules, r.RepoID, commit, cfg.Policies.Dir); err != nil {
+			return unevaluated(e, r, err)
 		}
 	}
+	d, err := e.judgeApply(e.life, rules, in)
+	if err != nil {
+		return unevaluated(e, r, err)
+	}
+	var out []report.Requirement
+	for _, q := range d.Requirements {
+		out = append(out, report.Requirement(q))
+	}
 	return out
+}
+
+// unevaluated keeps the plan from looking ready when nobody knows what is missing.
+func unevaluated(e *Engine, r store.Run, err error) []report.Requirement {
+	e.cfg.Logger.Warn("ask the apply gate what is missing", "run", r.ID, "error", err)
+	return []report.Requirement{{Text: "The policies for applying can be evaluated"}}
+}
+
+// commitsOf are the commits whose policies a run was judged by.
+func commitsOf(r store.Run) []string {
+	if r.ProtectedSHA == "" {
+		return []string{r.BaseSHA}
+	}
+	return []string{r.BaseSHA, r.ProtectedSHA}
 }

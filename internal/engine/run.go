@@ -15,7 +15,6 @@ import (
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
-	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/project"
@@ -28,16 +27,16 @@ const outagePatience = 15 * time.Minute
 
 // job is one run while it is worked on.
 type job struct {
-	run       store.Run
-	pull      store.Pull
-	config    project.Config
-	sets      []*gate.Set
-	tree      fs.FS    // the merged tree, for reading
-	root      string   // the merged tree on disk, for Terraform
-	protected string   // the tip of the default branch, if that is not the base
-	pointers  []string // files of which Git LFS keeps the content elsewhere
-	plans     []store.Plan
-	changed   map[string]bool // files that the pull request changes
+	run      store.Run
+	pull     store.Pull
+	config   project.Config
+	rules    rules
+	tree     fs.FS             // the merged tree, for reading
+	root     string            // the merged tree on disk, for Terraform
+	pointers []string          // files of which Git LFS keeps the content elsewhere
+	projects []project.Project // all of the merged tree
+	plans    []store.Plan
+	changed  map[string]bool // files that the pull request changes
 }
 
 // begin works on a run in the background after a pause.
@@ -79,7 +78,7 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 	defer func() { _ = os.RemoveAll(e.workDir(run.ID)) }()
 	err = e.prepare(ctx, j)
 	if err == nil {
-		e.planAll(ctx, j)
+		err = e.planAndPreview(ctx, j)
 	}
 	if ctx.Err() != nil {
 		log.Info("run stopped", "cause", context.Cause(ctx))
@@ -225,7 +224,7 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	j.run.BaseSHA, j.protected = commits.Base, ""
+	j.run.BaseSHA, j.run.ProtectedSHA = commits.Base, ""
 	if main := j.pull.DefaultRef; main != "" && main != j.run.BaseRef {
 		// Anybody with write permission can make a branch with settings of their own and open a
 		// pull request onto it, so those of the default branch hold as well.
@@ -233,7 +232,7 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 		if err != nil {
 			return err
 		}
-		j.protected = c.Base
+		j.run.ProtectedSHA = c.Base
 	}
 	if ofMerge(j.run) {
 		return e.mergedTree(ctx, j)
@@ -292,10 +291,10 @@ func (e *Engine) settings(ctx context.Context, j *job, further ...string) error 
 			return err
 		}
 	}
-	if j.protected != "" {
-		further = append(further, j.protected)
+	if j.run.ProtectedSHA != "" {
+		further = append(further, j.run.ProtectedSHA)
 	}
-	j.sets = []*gate.Set{e.cfg.Builtin}
+	j.rules = e.base()
 	for i, commit := range append([]string{base}, further...) {
 		cfg, err := e.repoConfig(ctx, j.run.RepoID, commit)
 		if err != nil {
@@ -306,11 +305,11 @@ func (e *Engine) settings(ctx context.Context, j *job, further ...string) error 
 		}
 		j.config.Apply.Approvals = max(j.config.Apply.Approvals, cfg.Apply.Approvals)
 		j.config.Apply.On = slices.DeleteFunc(slices.Clone(j.config.Apply.On), func(on string) bool { return !slices.Contains(cfg.Apply.On, on) })
-		if err := e.addPolicies(ctx, j, commit, cfg.Policies.Dir); err != nil {
+		if j.rules, err = e.with(ctx, j.rules, j.run.RepoID, commit, cfg.Policies.Dir); err != nil {
 			return err
 		}
 	}
-	j.run.PolicyDigest = digestOf(j.sets)
+	j.run.PolicyDigest = j.rules.digest()
 	config, err := json.Marshal(j.config)
 	j.run.Config = string(config)
 	return err
@@ -364,6 +363,7 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 	if err != nil {
 		return err
 	}
+	j.projects = projects
 	deps := func(dir string) ([]string, bool) { return hclsource.Closure(found, dir) }
 	for _, p := range project.Affected(projects, changed, deps) {
 		j.add(p)
@@ -434,6 +434,27 @@ func projectsOf(cfg project.Config, found []hclsource.Info) []project.Project {
 			HasResources: m.HasResources, Broken: m.Broken, Calls: m.Calls})
 	}
 	return project.Discover(infos)
+}
+
+// planAndPreview plans the projects while changed policies are tried on earlier plans.
+func (e *Engine) planAndPreview(ctx context.Context, j *job) error {
+	var preview *change.Preview
+	var wg sync.WaitGroup
+	wg.Go(func() { preview = e.preview(ctx, j) })
+	e.planAll(ctx, j)
+	wg.Wait()
+	notices := e.orphans(ctx, j)
+	if ctx.Err() != nil || preview == nil && len(notices) == 0 {
+		return nil
+	}
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if preview != nil {
+			if err := tx.SetPreview(ctx, j.run.ID, preview); err != nil {
+				return err
+			}
+		}
+		return tx.SetNotices(ctx, j.run.ID, notices)
+	})
 }
 
 // planAll plans the projects side by side.

@@ -204,6 +204,7 @@ func (p *page) overview(pull Pull) {
 	p.projects(pull)
 	p.applies(pull.Applies)
 	p.preview(pull)
+	p.notices(pull.Notices, newSource(pull.Pull, pull.Pull.HeadSHA))
 	plans := pull.denied()
 	for _, pl := range pull.Plans {
 		if pl.allowed() {
@@ -262,7 +263,9 @@ func (p *page) project(pl Plan, named, consumed bool) {
 	head := inner.Len()
 	inner.list("#### Destroys, replaces and forgets", dangerItems(pl.Summary), dangerBudget, "such changes", where)
 	inner.fault(pl.Fault, pl.Excerpt, projectBudget/4)
-	inner.findings(pl.Findings, newSource(pl.Pull, pl.HeadSHA), projectBudget/2, where)
+	src := newSource(pl.Pull, pl.HeadSHA)
+	inner.findings(pl.Findings, src, projectBudget/2, where)
+	inner.notices(pl.Notices, src)
 	if !consumed && !(named && pl.settledEmpty()) {
 		inner.requirements(pl)
 	}

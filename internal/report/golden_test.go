@@ -72,6 +72,10 @@ func TestGolden(t *testing.T) {
 	blind.Proof = &change.Proof{Fault: fault.New("The plan took longer than 30 minutes.", "", "Comment `/plan` to look.")}
 	policies := gate(change.RunPassed, passed())
 	policies.Preview = preview()
+	waived := passed()
+	waived.Notices = []change.Notice{{Kind: "expired", File: "policies/waivers.yaml", Line: 2,
+		What: "The waiver of plan.tls/listener-policy for aws_lb_listener.https, which @ada answers for, expired on 2026-10-31.",
+		Why:  "It does not hold, so its finding counts as without it.", Fix: "Mend the resource and remove the waiver."}}
 	broken := gate(change.RunPassed)
 	broken.Preview = &change.Preview{Dir: "policies", Fault: fault.New("The file policies/plan/a.rego does not parse.", "", "Correct the file.")}
 	untested := gate(change.RunPassed, passed())
@@ -83,6 +87,7 @@ func TestGolden(t *testing.T) {
 	for name, got := range map[string]string{
 		"plan-passed":       show(report.PlanCheck(passed())),
 		"plan-ready":        show(report.PlanCheck(met)),
+		"plan-notices":      show(report.PlanCheck(waived)),
 		"plan-denied":       show(report.PlanCheck(denied())),
 		"plan-errored":      show(report.PlanCheck(errored())),
 		"plan-running":      show(report.PlanCheck(running)),

@@ -95,6 +95,7 @@ func everything(t *testing.T, s string) []string {
 		}
 	}
 	p.Requirements = []report.Requirement{{Text: s}, {Text: s, Met: true}}
+	p.Notices = []change.Notice{{Kind: s, File: s, Line: 3, What: s, Why: s, Fix: s}}
 	bad := p
 	bad.State, bad.Fault = change.RunErrored, fault.New(s, s, s)
 	a := apply(change.ExecFailedPartial)
@@ -107,6 +108,7 @@ func everything(t *testing.T, s string) []string {
 
 	pull := gate(change.RunFailed, p, bad)
 	pull.Applies, pull.Preview = []report.Apply{a}, hostilePreview(s)
+	pull.Notices = p.Notices
 	stopped := gate(change.RunErrored)
 	stopped.Fault = bad.Fault
 

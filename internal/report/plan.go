@@ -104,6 +104,7 @@ func planSummary(p Plan, capped string) string {
 		src := newSource(p.Pull, p.HeadSHA)
 		out.findings(p.Findings, src, out.room()-requirementBudget, elsewhere(p.DetailsURL))
 		out.block(capped)
+		out.notices(p.Notices, src)
 		out.requirements(p)
 	}
 	return out.String() + foot

@@ -57,11 +57,12 @@ type Plan struct {
 	BaseSHA      string
 	Summary      change.PlanSummary
 	Findings     []change.Finding
-	Judged       int           // resources that the policies judged
-	Text         string        // Terraform's text of the plan
-	Fault        *fault.Error  // why there is no verdict, or nil
-	Excerpt      string        // Terraform's own diagnostics when it failed
-	Requirements []Requirement // before it can be applied
+	Notices      []change.Notice // about the waivers that the plan needs
+	Judged       int             // resources that the policies judged
+	Text         string          // Terraform's text of the plan
+	Fault        *fault.Error    // why there is no verdict, or nil
+	Excerpt      string          // Terraform's own diagnostics when it failed
+	Requirements []Requirement   // before it can be applied
 	PolicyDigest string
 	PlanID       string // the plan's own id, as executions name it
 	ID           string // short id of the plan, shown to people
@@ -100,6 +101,7 @@ type Pull struct {
 	State      change.RunState // of the run as a whole
 	Plans      []Plan          // of every affected project
 	Applies    []Apply
+	Notices    []change.Notice // about waivers that no plan needs
 	Stop       Stop
 	Fault      *fault.Error    // nothing could be judged because of it, such as a wrong .tollgate.yaml
 	Preview    *change.Preview // what policies that it changes would do, or nil

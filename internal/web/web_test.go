@@ -163,7 +163,9 @@ func hostileSource(t *testing.T, s string) source {
 		Policy: s, Rule: s, Address: s, Verdict: change.Fail, Severity: change.Deny, Message: s, File: s, Line: 1, Remediation: s, Reference: s,
 	}}
 	p.Requirements = []report.Requirement{{Text: s}}
+	p.Notices = []change.Notice{{Kind: s, File: s, What: s, Why: s, Fix: s}}
 	r := run(runID, change.RunFailed, p)
+	r.Report.Notices = p.Notices
 	r.Report.Pull.Title, r.Report.Pull.HeadRef, r.Report.Pull.BaseRef, r.Report.Pull.URL, r.Report.Pull.HeadSHA = s, s, s, s, s
 	r.Report.Pull.Repo.Owner, r.Report.Fault = s, fault.New(s, s, s)
 	r.Report.Preview = &change.Preview{Dir: s, Tests: change.PolicyTests{Failed: []string{s}}, Projects: []change.ProjectPreview{

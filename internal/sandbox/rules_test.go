@@ -1,0 +1,176 @@
+package sandbox_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/tollgate/tollgate/internal/ghsim"
+	"github.com/tollgate/tollgate/internal/sandbox"
+	"github.com/tollgate/tollgate/internal/toolchain"
+)
+
+// startWith starts a world whose repository holds these files.
+func startWith(t *testing.T, files map[string]string) *sandbox.World {
+	t.Helper()
+	found := parts(t, toolchain.Terraform, toolchain.Git)
+	fsys := fstest.MapFS{}
+	for name, text := range files {
+		fsys[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return start(t, sandbox.Config{Terraform: found.Terraform, Files: fsys})
+}
+
+// named is house with a rule that has an id, so that it can be waived.
+const named = `package plan.house
+
+judged contains {"rule": "no-two", "address": r.address} if some r in input.resource_changes
+
+deny contains {"rule": "no-two", "address": r.address, "attribute": "input", "msg": "Two is not allowed here."} if {
+	some r in input.resource_changes
+	r.change.after.input == "two"
+}
+`
+
+func waivers(expires time.Time, address string) string {
+	return fmt.Sprintf(`waivers:
+  - rule: plan.house/no-two
+    address: %s
+    reason: Two is needed until the terminals are replaced.
+    owner: "@ada"
+    expires: %s
+`, address, expires.Format(time.DateOnly))
+}
+
+// A waiver counts on the base branch only, and only until its day is over.
+func TestWaivers(t *testing.T) {
+	t.Parallel()
+	tomorrow, yesterday := time.Now().UTC().AddDate(0, 0, 1), time.Now().UTC().AddDate(0, 0, -1)
+	two := strings.Replace(one, "one", "two", 1)
+	w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/house.rego": named})
+	// The pull request's own waiver does not hold for itself.
+	own := propose(t, w, "own", map[string]string{"app/main.tf": two, "policies/waivers.yaml": waivers(tomorrow, "terraform_data.a")})
+	want(t, w, own.Info().HeadSHA, "tollgate/plan: app", "failure")
+
+	push(t, w, "main", "policies/waivers.yaml", waivers(yesterday, "terraform_data.a"))
+	late := propose(t, w, "late", map[string]string{"app/main.tf": two})
+	c := want(t, w, late.Info().HeadSHA, "tollgate/plan: app", "failure")
+	if !strings.Contains(c.Summary, "expired on "+yesterday.Format(time.DateOnly)) {
+		t.Errorf("the check does not say that a waiver has expired:\n%s", c.Summary)
+	}
+
+	push(t, w, "main", "policies/waivers.yaml", waivers(tomorrow, "terraform_data.a"))
+	fine := propose(t, w, "fine", map[string]string{"app/main.tf": two})
+	c = want(t, w, fine.Info().HeadSHA, "tollgate/plan: app", "success")
+	if !strings.Contains(c.Summary, "Waived: 1 finding") {
+		t.Errorf("the check does not show what is waived:\n%s", c.Summary)
+	}
+	// What was waived is applied only as long as the waiver holds.
+	approve(t, fine)
+	push(t, w, "main", "policies/waivers.yaml", waivers(yesterday, "terraform_data.a"))
+	refused(t, fine, sandbox.Author, "/apply", "Every policy passed")
+	notApplied(t, w, fine)
+	push(t, w, "main", "policies/waivers.yaml", waivers(tomorrow, "terraform_data.a"))
+	if _, err := fine.Comment(sandbox.Author, "/apply"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, fine.Info().HeadSHA, "tollgate/apply: app", "success")
+}
+
+// A waiver that nothing needs any longer is told of.
+func TestOrphanedWaiver(t *testing.T) {
+	t.Parallel()
+	w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/house.rego": named,
+		"policies/waivers.yaml": waivers(time.Now().UTC().AddDate(0, 0, 1), "terraform_data.gone")})
+	p := propose(t, w, "three", map[string]string{"app/main.tf": strings.Replace(one, "one", "three", 1)})
+	c := want(t, w, p.Info().HeadSHA, "tollgate", "success")
+	if !strings.Contains(c.Summary, "matches no finding") {
+		t.Errorf("the check does not tell of the waiver:\n%s", c.Summary)
+	}
+}
+
+// A pull request that edits policies shows whose verdict would change, and stays closed while their
+// own tests fail.
+func TestPreviewOfPolicies(t *testing.T) {
+	t.Parallel()
+	w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/house.rego": named})
+	three := propose(t, w, "three", map[string]string{"app/main.tf": strings.Replace(one, "one", "three", 1)})
+	want(t, w, three.Info().HeadSHA, "tollgate", "success")
+
+	const test = `package plan.house_test
+
+import data.plan.house
+
+test_three if count(house.deny) == %d with input as {"resource_changes": [{"address": "a", "change": {"after": {"input": "three"}}}]}
+`
+	stricter := strings.ReplaceAll(named, `"two"`, `"three"`)
+	good := propose(t, w, "good", map[string]string{"policies/plan/house.rego": stricter, "policies/plan/house_test.rego": fmt.Sprintf(test, 1)})
+	c := want(t, w, good.Info().HeadSHA, "tollgate", "success")
+	for _, words := range []string{"1 test passed", "Newly denied: 1 resource", "terraform_data.a", "as last planned in #1"} {
+		if !strings.Contains(c.Summary, words) {
+			t.Errorf("the check does not say %q:\n%s", words, c.Summary)
+		}
+	}
+	bad := propose(t, w, "bad", map[string]string{"policies/plan/house.rego": stricter, "policies/plan/house_test.rego": fmt.Sprintf(test, 0)})
+	c = want(t, w, bad.Info().HeadSHA, "tollgate", "failure")
+	if !strings.Contains(c.Summary, "test_three") {
+		t.Errorf("the check does not name the test:\n%s", c.Summary)
+	}
+	broken := propose(t, w, "broken", map[string]string{"policies/plan/house.rego": "package plan.house\n\ndeny contains"})
+	c = want(t, w, broken.Info().HeadSHA, "tollgate", "failure")
+	if !strings.Contains(c.Summary, "does not parse") {
+		t.Errorf("the check does not say what is wrong:\n%s", c.Summary)
+	}
+}
+
+// open is a policy that a plan cannot answer: what it looks at is known only after the apply.
+const open = `package plan.open
+
+subjects contains r if {
+	some r in input.resource_changes
+	r.type == "terraform_data"
+}
+
+judged contains {"rule": "output", "address": r.address} if some r in subjects
+
+warn contains {"rule": "output", "address": r.address, "attribute": "input", "verdict": "undetermined", "msg": "The output is not known yet."} if {
+	some r in subjects
+	r.change.after_unknown.output
+}
+
+deny contains {"rule": "output", "address": r.address, "attribute": "input", "msg": "The output is bad."} if {
+	some r in subjects
+	r.change.after.output == "bad"
+}
+`
+
+// What a plan leaves open is judged again on what the apply made.
+func TestObligations(t *testing.T) {
+	t.Parallel()
+	for value, expected := range map[string]struct{ conclusion, words string }{
+		"good": {"success", "1 of 1 met"},
+		"bad":  {"failure", "broken. The output is bad"},
+	} {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/open.rego": open})
+			p := propose(t, w, value, map[string]string{"app/main.tf": strings.Replace(one, "one", value, 1)})
+			c := want(t, w, p.Info().HeadSHA, "tollgate/plan: app", "success")
+			if !strings.Contains(c.Summary, "judged then") {
+				t.Errorf("the check does not say what is open:\n%s", c.Summary)
+			}
+			approve(t, p)
+			if _, err := p.Merge(sandbox.Author, ghsim.Merge); err != nil {
+				t.Fatal(err)
+			}
+			c = want(t, w, p.Info().HeadSHA, "tollgate/apply: app", expected.conclusion)
+			for _, words := range []string{"nothing left to change", expected.words} {
+				if !strings.Contains(c.Summary, words) {
+					t.Errorf("the check does not say %q:\n%s", words, c.Summary)
+				}
+			}
+		})
+	}
+}
