@@ -135,7 +135,7 @@ func prefixes(path string) []string {
 
 // attributeKeys are the keys in a table of parameters whose values are attributes. Other keys, such
 // as required or instead, hold values of attributes.
-var attributeKeys = []string{"attribute", "unless", "subnets"}
+var attributeKeys = []string{"attribute", "unless", "subnets", "chosen", "named_by"}
 
 // attributesInTables collects what stands below names of types, however the table is built.
 func attributesInTables(data map[string]map[string]any, tables []string, dir string) namedAttributes {

@@ -9,7 +9,7 @@ attribute(about, wrong) := about.block if {
 	count(wrong) == 1
 } else := "tags"
 
-complaint(about, states) := concat("", [upper(substring(what, 0, 1)), substring(what, 1, -1), ": it is unknown whose resource this is."]) if {
+complaint(about, states) := concat("", [upper(substring(what, 0, 1)), substring(what, 1, -1), ": ", consequence(absent)]) if {
 	absent := [concat("", [tags_named(wrong), verb(wrong), how, near_misses(wrong, about.others)]) |
 		some how in ["missing", "blank"]
 		wrong := [key | some key in keys; states[key] == how]
@@ -21,6 +21,10 @@ complaint(about, states) := concat("", [upper(substring(what, 0, 1)), substring(
 	]
 	what := concat(", and ", array.concat(absent, foreign))
 }
+
+consequence([]) := "who searches by the agreed values does not find this resource."
+
+consequence(absent) := "it is unknown whose resource this is." if count(absent) > 0
 
 tags_named([key]) := sprintf("the tag %s", [key])
 

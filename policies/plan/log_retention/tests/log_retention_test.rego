@@ -9,7 +9,7 @@ plan(days) := {"resource_changes": [{
 
 messages contains f.msg if some f in log_retention.deny
 
-parameters := {"minimum_days": 30, "maximum_days": 0, "allow_never_expire": false, "fixed_classes": []}
+parameters := object.union(data.plan.log_retention.parameters, {"fixed_classes": []})
 
 test_limits if {
 	every days in [30, 365, 3653] {
@@ -37,6 +37,59 @@ test_maximum if {
 	count(log_retention.deny) == 1 with input as plan(3653) with data.plan.log_retention.parameters as limited
 }
 
+lambda := {
+	"address": "aws_lambda_function.f", "mode": "managed", "type": "aws_lambda_function",
+	"change": {"actions": ["create"], "after": {"function_name": "f"}, "after_unknown": {}},
+}
+
+group(name) := {
+	"address": "aws_cloudwatch_log_group.f", "mode": "managed", "type": "aws_cloudwatch_log_group",
+	"change": {"actions": ["create"], "after": {"name": name, "retention_in_days": 30}, "after_unknown": {}},
+}
+
+warnings contains f.msg if some f in log_retention.warn
+
+test_groups_of_services if {
+	warnings == {"This plan does not manage the log group /aws/lambda/f: if the service makes it, its events never expire."} with input as {"resource_changes": [lambda, group("other")]}
+	count(warnings) == 0 with input as {"resource_changes": [lambda, group("/aws/lambda/f")]}
+}
+
+test_groups_of_services_may_last if {
+	allowed := object.union(parameters, {"allow_never_expire": true})
+	count(log_retention.warn) == 0 with input as {"resource_changes": [lambda]} with data.plan.log_retention.parameters as allowed
+	count(log_retention.judged) == 0 with input as {"resource_changes": [lambda]} with data.plan.log_retention.parameters as allowed
+}
+
+stream(settings) := {"resource_changes": [{
+	"address": "aws_elastic_beanstalk_environment.e", "mode": "managed", "type": "aws_elastic_beanstalk_environment",
+	"change": {"actions": ["create"], "after_unknown": {}, "after": {"setting": [
+	{"namespace": "aws:elasticbeanstalk:cloudwatch:logs", "name": name, "value": value} |
+		some name, value in settings
+	]}},
+}]}
+
+test_streams if {
+	count(log_retention.judged) == 0 with input as stream({"StreamLogs": "false"})
+	count(log_retention.warn) == 0 with input as stream({"StreamLogs": "true", "RetentionInDays": "30"})
+	warnings == {"Events are deleted after 7 days, but 30 are required: evidence would be gone when it is asked for."} with input as stream({"StreamLogs": "true"})
+	count(log_retention.warn) == 0 with input as stream({"StreamLogs": "true", "RetentionInDays": "many"})
+}
+
+# A document that is no JSON makes no group.
+test_documents_that_cannot_be_read if {
+	task := {
+		"address": "aws_ecs_task_definition.t", "mode": "managed", "type": "aws_ecs_task_definition",
+		"change": {"actions": ["create"], "after": {"container_definitions": "["}, "after_unknown": {}},
+	}
+	count(log_retention.judged) == 0 with input as {"resource_changes": [task]}
+}
+
+test_encryption_is_judged_if_required if {
+	required := object.union(parameters, {"encryption_required": true})
+	count(log_retention.deny) == 0 with input as plan(30)
+	count(log_retention.deny) == 1 with input as plan(30) with data.plan.log_retention.parameters as required
+}
+
 test_sensitive_days_are_not_shown if {
 	plan_ := json.patch(plan(14), [{"op": "add", "path": "/resource_changes/0/change/after_sensitive", "value": {"retention_in_days": true}}])
 	some msg in messages with input as plan_
@@ -46,7 +99,8 @@ test_sensitive_days_are_not_shown if {
 # What must be found in each of these plans is written in their code, and tested in fixtures_test.go.
 test_fixtures if {
 	every plan_ in data.testdata.log_retention {
-		count(log_retention.judged) > 0 with input as plan_
-		count(log_retention.deny) > 0 with input as plan_
+		own := object.get(plan_, "parameters", data.plan.log_retention.parameters)
+		count(log_retention.judged) > 0 with input as plan_ with data.plan.log_retention.parameters as own
+		count(log_retention.deny | log_retention.warn) > 0 with input as plan_ with data.plan.log_retention.parameters as own
 	}
 }

@@ -64,6 +64,13 @@ resource "aws_cloudwatch_log_group" "delivery" {
   log_group_class = "DELIVERY"
 }
 
+# want: undetermined retention aws_cloudwatch_log_group.unknown_class retention_in_days
+resource "aws_cloudwatch_log_group" "unknown_class" {
+  name              = "unknown-class"
+  log_group_class   = terraform_data.later.id
+  retention_in_days = 1
+}
+
 # want: fail retention aws_cloudwatch_log_group.infrequent retention_in_days
 resource "aws_cloudwatch_log_group" "infrequent" {
   name              = "infrequent"

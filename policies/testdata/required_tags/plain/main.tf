@@ -150,6 +150,24 @@ resource "aws_autoscaling_group" "unknown" {
   }
 }
 
+# Nor can be told how many there will be.
+# want: undetermined tags aws_autoscaling_group.uncounted tag
+resource "aws_autoscaling_group" "uncounted" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  dynamic "tag" {
+    for_each = toset([terraform_data.later.id])
+    content {
+      key                 = tag.key
+      value               = "payments"
+      propagate_at_launch = true
+    }
+  }
+}
+
 # want: pass tags aws_autoscaling_group.unknown_value
 resource "aws_autoscaling_group" "unknown_value" {
   min_size             = 1

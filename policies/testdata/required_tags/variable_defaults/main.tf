@@ -18,3 +18,19 @@ resource "aws_sqs_queue" "later" {
   provider = aws.later
   name     = "later"
 }
+
+# Its own tags are complete, whatever the provider adds.
+# want: pass tags aws_sqs_queue.later_complete
+resource "aws_sqs_queue" "later_complete" {
+  provider = aws.later
+  name     = "later-complete"
+  tags     = { Environment = "production", Team = "payments", CostCenter = "engineering" }
+}
+
+# An empty value wins over any default.
+# want: fail tags aws_sqs_queue.later_blank tags["Team"]
+resource "aws_sqs_queue" "later_blank" {
+  provider = aws.later
+  name     = "later-blank"
+  tags     = { Team = "" }
+}
