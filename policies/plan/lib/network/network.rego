@@ -35,9 +35,12 @@ named(value) := managed[value] if {
 
 arn_id(value) := regex.replace(value, `^arn:.*:subnet/`, "")
 
-managed := {id: addresses |
+managed := managed_subnet
+
+managed_subnet[id] contains address if {
 	some type in subnet_types
 	some id, addresses in references.by_id(type)
+	some address in addresses
 }
 
 # --- Which table a subnet uses ----------------------------------------------

@@ -143,11 +143,14 @@ tables_at(r, path) := made | foreign if {
 	foreign := {id | some id in references.values(r, path); not made_table(id)}
 }
 
-main_tables(r, path) := references.meant(r, path, vpc_types) | {main_table_ids[id] |
+main_tables(r, path) := references.meant(r, path, vpc_types) | {vpc |
 	some id in references.values(r, path)
+	some vpc in main_table_ids[id]
 }
 
-main_table_ids := {id: vpc.address |
+main_table_ids := main_table_id
+
+main_table_id[id] contains vpc.address if {
 	some vpc in tfplan.of_types(vpc_types)
 	some attribute in ["main_route_table_id", "default_route_table_id"]
 	id := tfplan.value(vpc, [attribute])

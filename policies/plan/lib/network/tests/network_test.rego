@@ -87,3 +87,98 @@ test_read_subnets if {
 	network.private_subnets == {"subnet-1"} with input as read({"launch": false, "gateway": "vgw-1"})
 	network.public_subnets == {} with input as read({"launch": false, "gateway": "vgw-1"})
 }
+
+# A VPC of which only a data source knows, with its main table or without.
+test_read_vpc if {
+	main := {"mode": "data", "type": "aws_route_table", "values": {
+		"id": "rtb-1", "vpc_id": "vpc-1",
+		"associations": [{"subnet_id": "", "main": true}],
+		"routes": [{"cidr_block": "0.0.0.0/0", "gateway_id": "igw-1"}],
+	}}
+	foreign := {"mode": "data", "type": "aws_vpc", "values": {"id": "vpc-1", "main_route_table_id": "rtb-1"}}
+	network.public_subnets["aws_subnet.s"] with input as reading([main])
+	network.public_subnets == {} with input as reading([foreign])
+	network.private_subnets == set() with input as reading([foreign])
+	by_id := json.patch(main, [{"op": "replace", "path": "/values/associations", "value": []}])
+	network.public_subnets["aws_subnet.s"] with input as reading([foreign, by_id])
+}
+
+reading(resources) := {
+	"resource_changes": [subnet],
+	"prior_state": {"values": {"root_module": {"resources": resources}}},
+}
+
+# A table or a route that other code made, by its id.
+test_foreign_tables if {
+	tied := resource("aws_route_table_association", "a", {"subnet_id": "subnet-1", "route_table_id": "rtb-9"})
+	network.private_subnets == set() with input as plan([subnet, vpc, tied])
+	network.public_subnets == {} with input as plan([subnet, vpc, tied])
+	network.public_subnets["aws_subnet.s"] with input as plan([subnet, vpc, tied, internet("rtb-9")])
+}
+
+listed(list) := resource("aws_route", "r", {"route_table_id": "rtb-1", "destination_prefix_list_id": list, "gateway_id": "igw-1"})
+
+test_prefix_lists if {
+	own := resource("aws_ec2_managed_prefix_list", "l", {"id": "pl-1", "entry": []})
+	entry := resource("aws_ec2_managed_prefix_list_entry", "e", {"prefix_list_id": "pl-1", "cidr": "0.0.0.0/0"})
+	office := resource("aws_ec2_managed_prefix_list", "l", {"id": "pl-1", "entry": [{"cidr": "10.9.0.0/16"}]})
+	network.public_subnets["aws_subnet.s"] with input as plan([subnet, vpc, own, entry, listed("pl-1")])
+	network.private_subnets == {"aws_subnet.s"} with input as plan([subnet, vpc, office, listed("pl-1")])
+	network.private_subnets == set() with input as plan([subnet, vpc, listed("pl-2")])
+	network.private_subnets == set() with input as plan([subnet, vpc, hidden(listed("pl-2"), "destination_prefix_list_id")])
+	read_list := {"mode": "data", "type": "aws_ec2_managed_prefix_list", "values": {"id": "pl-2", "entries": [{"cidr": "8.0.0.0/8"}]}}
+	network.public_subnets["aws_subnet.s"] with input as object.union(
+		plan([subnet, vpc, listed("pl-2")]),
+		{"prior_state": {"values": {"root_module": {"resources": [read_list]}}}},
+	)
+}
+
+configured(r, references) := {"resources": [{"mode": "managed", "type": r.type, "name": r.name, "expressions": references}]}
+
+# Gateways that a data source will read, and a choice between gateways.
+to_gateway(references) := {
+	"resource_changes": [
+		subnet, vpc, hidden(internet("rtb-1"), "gateway_id"),
+		resource("aws_vpn_gateway", "g", {}), resource("aws_internet_gateway", "g", {}),
+	],
+	"configuration": {"root_module": configured(internet("rtb-1"), {"gateway_id": {"references": references}})},
+}
+
+test_unknown_gateways if {
+	network.public_subnets["aws_subnet.s"] with input as to_gateway(["data.aws_internet_gateway.g.id", "data.aws_internet_gateway.g"])
+	network.public_subnets["aws_subnet.s"] with input as to_gateway(["aws_internet_gateway.g.id", "aws_internet_gateway.g"])
+	network.private_subnets == {"aws_subnet.s"} with input as to_gateway(["aws_vpn_gateway.g.id", "aws_vpn_gateway.g"])
+	choice := ["aws_vpn_gateway.g.id", "aws_vpn_gateway.g", "aws_internet_gateway.g.id", "aws_internet_gateway.g"]
+	network.public_subnets == {} with input as to_gateway(choice)
+	network.private_subnets == set() with input as to_gateway(choice)
+}
+
+# A route into one of two tables: only the key of a count or a for_each makes it both.
+test_route_into_several_tables if {
+	route := hidden(internet("rtb-1"), "route_table_id")
+	tables := [resource("aws_route_table", name, {}) | some name in ["a", "b"]]
+	tied := resource("aws_route_table_association", "t", {"subnet_id": "subnet-1"})
+	both := {"route_table_id": {"references": ["aws_route_table.a.id", "aws_route_table.a", "aws_route_table.b.id", "aws_route_table.b"]}}
+	one := {"route_table_id": {"references": ["aws_route_table.a.id", "aws_route_table.a"]}}
+	config := {"configuration": {"root_module": {"resources": array.concat(
+		configured(route, both).resources,
+		configured(tied, one).resources,
+	)}}}
+	changes := array.concat([subnet, vpc, hidden(tied, "route_table_id")], tables)
+	single := object.union(config, {"resource_changes": array.concat(changes, [route])})
+	network.public_subnets == {} with input as single
+	network.private_subnets == set() with input as single
+	counted := object.union(config, {"resource_changes": array.concat(changes, [object.union(route, {"index": 0})])})
+	network.public_subnets["aws_subnet.s"] with input as counted
+}
+
+test_opened if {
+	public := resource("aws_subnet", "s", {"id": "subnet-1", "map_public_ip_on_launch": true})
+	not network.opened({"aws_subnet.s"}) with input as plan([public])
+	network.opened({"aws_subnet.s"}) with input as plan([object.union(public, {"change": {"actions": ["update"]}})])
+	gone := object.union(
+		resource("aws_route_table_association", "a", null),
+		{"change": {"actions": ["delete"], "before": {"subnet_id": "subnet-1"}}},
+	)
+	network.opened({"aws_subnet.s"}) with input as plan([public, gone])
+}
