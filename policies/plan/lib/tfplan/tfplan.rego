@@ -180,7 +180,8 @@ is_expression(e) if e.constant_value != null
 #   decides. Undefined for what may stand in a dynamic block.
 unset(r, path) if {
 	not expression(r, path)
-	is_object(object.get(config(r).expressions, array.slice(path, 0, count(path) - 1), null))
+	written := object.get(config(r), "expressions", {}) # not there if the resource sets nothing at all
+	is_object(object.get(written, array.slice(path, 0, count(path) - 1), null))
 }
 
 # METADATA

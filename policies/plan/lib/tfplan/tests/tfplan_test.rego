@@ -86,10 +86,46 @@ test_unset if {
 	not tfplan.unset(in_module, ["block", 0, "set"]) with input.configuration as configuration
 }
 
+# Terraform writes no expressions for a resource that sets nothing at all.
+test_everything_unset if {
+	bare := object.union(resource({}), {"type": "aws_bare"})
+	root := {"resources": [{"mode": "managed", "type": "aws_bare", "name": "y"}]}
+	tfplan.unset(bare, ["x"]) with input.configuration as {"root_module": root}
+	not tfplan.unset(bare, ["block", 0, "x"]) with input.configuration as {"root_module": root}
+}
+
 # What may come from a dynamic block, or from a resource without configuration, is not left out.
 test_not_unset_if_not_known if {
 	not tfplan.unset(in_module, ["dynamic", 0, "x"]) with input.configuration as configuration
 	not tfplan.unset(in_module, ["x"]) with input.configuration as {}
+}
+
+test_paths_of_single_names if {
+	r := resource({"after": {"a": 1, "b": [1, 2], "c": null}, "after_unknown": {"d": true, "e": [true], "f": false}})
+	{name: paths | some name in ["a", "b", "c", "d", "e", "f", "g"]; paths := tfplan.paths(r, [name])} == {
+		"a": {["a"]}, "b": {["b"]}, "c": {["c"]}, "d": {["d"]}, "e": set(), "f": set(), "g": set(),
+	}
+}
+
+test_paths_of_blocks if {
+	tfplan.paths(resource({"after": {"a": [{"b": 1}, {"c": 2}, {"b": null}]}}), ["a", "b"]) == {["a", 0, "b"], ["a", 2, "b"]}
+	tfplan.paths(resource({"after": {"a": [{}]}, "after_unknown": {"a": [{"b": true}]}}), ["a", "b"]) == {["a", 0, "b"]}
+	tfplan.paths(resource({"after": {}, "after_unknown": {"a": true}}), ["a", "b"]) == {["a"]}
+	tfplan.paths(resource({"after": {"a": []}, "after_unknown": {"a": []}}), ["a", "b"]) == set()
+	tfplan.paths(resource({"after": {"a": null}}), ["a", "b"]) == set()
+	tfplan.paths(resource({"after": {"a": {"b": 1}}}), ["a", "b"]) == {["a", "b"]}
+	tfplan.paths(resource({"after": {"a": [{"b": [{"c": 1}]}]}}), ["a", "b", "c"]) == {["a", 0, "b", 0, "c"]}
+	tfplan.paths(resource({"after": {"a": [{}]}, "after_unknown": {"a": [{"b": true}]}}), ["a", "b", "c"]) == {["a", 0, "b"]}
+}
+
+test_unknown_parts if {
+	r := resource({"after_unknown": {"a": true, "b": [{"c": true}], "d": [false, true], "e": {}, "f": false}})
+	every path in [["a"], ["a", 0, "x"], ["b", 0, "c"], ["b", 0, "c", 0], ["d"]] {
+		tfplan.unknown(r, path)
+	}
+	every path in [["b"], ["b", 0, "x"], ["e"], ["e", 0], ["f"], ["g"]] {
+		not tfplan.unknown(r, path)
+	}
 }
 
 test_shown if {
