@@ -97,7 +97,7 @@ func (w *worker) plan(ctx context.Context) (*answer, error) {
 	if err := w.say(doingRead, ""); err != nil {
 		return nil, err
 	}
-	in := &document{r: w.in}
+	in := &document{r: w.in} // to count
 	plan, err := gate.ReadPlan(in, sets...)
 	if err != nil {
 		return nil, err

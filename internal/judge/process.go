@@ -71,10 +71,10 @@ func (j *Judge) start(ctx context.Context, req request) (*child, error) {
 	return c, nil
 }
 
-// cpuSeconds is more than the process can use before its time is over. It counts only if the server
-// is no longer there to look at the clock.
+// cpuSeconds is more than the process can use before its time is over, which for one that was prepared
+// begins twice. It counts only if the server is no longer there to look at the clock.
 func (j *Judge) cpuSeconds() int64 {
-	return int64(j.cfg.Time/time.Second+1) * int64(runtime.NumCPU())
+	return 2 * int64(j.cfg.Time/time.Second+1) * int64(runtime.NumCPU())
 }
 
 // live runs the process to its end and listens to it.
@@ -159,6 +159,7 @@ func (c *child) write(stdin io.WriteCloser, head []byte) {
 	if !ok {
 		return
 	}
+	defer close(plan.sent)
 	_, _ = io.Copy(stdin, plan)
 	if plan.err != nil {
 		c.kill(unreadable(plan.err)) // before the end of the input could look like the end of the plan
@@ -178,17 +179,21 @@ func (c *child) finish(ctx context.Context, plan io.Reader) (*answer, error) {
 		return nil, notStarted(errors.New("a prepared process judges one plan"))
 	}
 	defer context.AfterFunc(ctx, func() { c.kill(context.Cause(ctx)) })()
-	doc := &document{r: plan}
+	doc := &document{r: plan, sent: make(chan struct{})}
 	if plan != nil {
 		c.plans <- doc
 	}
 	close(c.plans)
 	<-c.done
 	a, err := c.outcome()
-	if err == nil && plan != nil && a.PlanBytes != doc.n {
+	if err != nil || plan == nil {
+		return a, err
+	}
+	<-doc.sent
+	if a.PlanBytes != doc.n {
 		return nil, incomplete()
 	}
-	return a, err
+	return a, nil
 }
 
 // close ends the process, if it has not ended, and waits for it.
@@ -219,9 +224,10 @@ func (c *child) kill(why error) {
 
 // document is the plan on its way, with what went wrong while it was read.
 type document struct {
-	r   io.Reader
-	n   int64
-	err error
+	r    io.Reader
+	n    int64
+	err  error
+	sent chan struct{} // closed when nothing more will be read of it
 }
 
 func (d *document) Read(p []byte) (int, error) {
