@@ -78,10 +78,11 @@ func TestEverySettingCanComeFromEverywhere(t *testing.T) {
 	t.Parallel()
 	want := settings{Listen: ":1", PublicURL: "https://t.example", GitHubURL: "https://g.example", AppID: 123456789012, AppKeyFile: "/key", SecretFile: "/secret",
 		Database: "sqlite:/db", Artifacts: "file:/a", ArtifactKey: "file:/k", DataDir: "/data", Workers: 3, Terraform: "/tf", ProviderDirs: "/m,/n", TerraformVars: "A,B",
-		Policies: "/p", PolicyDigest: "sha256:0"}
+		Policies: "/p", PolicyDigest: "sha256:0", PolicyTimeout: 5, PolicyMemory: 512}
 	values := map[string]string{"listen": ":1", "public-url": "https://t.example", "github-url": "https://g.example", "github-app-id": "123456789012",
 		"github-app-key-file": "/key", "github-webhook-secret-file": "/secret", "database": "sqlite:/db", "artifacts": "file:/a", "artifact-key": "file:/k",
 		"data-dir": "/data", "workers": "3", "terraform": "/tf", "provider-mirror": "/m,/n", "terraform-env": "A,B",
+		"policy-timeout": "5", "policy-memory": "512",
 		"organisation-policies": "/p", "organisation-policies-digest": "sha256:0"}
 	var flags []string
 	env, config := map[string]string{}, ""
@@ -154,6 +155,7 @@ func TestWrongSettings(t *testing.T) {
 		"no number, in the environment":       {env: map[string]string{"TOLLGATE_WORKERS": "many"}, args: enough, want: []string{"The setting workers from TOLLGATE_WORKERS is not a number: "}},
 		"no number, in the file":              {config: "workers: 1.5\n", args: enough, want: []string{"The setting workers from "}},
 		"a number over-ruled by a flag":       {env: map[string]string{"TOLLGATE_WORKERS": "2"}, args: append([]string{"--workers=1"}, enough...)},
+		"policies without a limit":            {args: append([]string{"--policy-timeout=0", "--policy-memory=-1"}, enough...), want: []string{"The setting --policy-memory is not positive.", "The setting --policy-timeout is not positive."}},
 		"negative":                            {args: append([]string{"--workers=-1"}, enough...), want: []string{"The setting --workers is negative."}},
 		"no scheme":                           {args: append([]string{"--github-url=github.example"}, enough...), want: []string{`The setting --github-url is not an address: "github.example".`}},
 		"another scheme":                      {args: append([]string{"--public-url=ftp://x"}, enough...), want: []string{`The setting --public-url is not an address: "ftp://x".`}},
