@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,13 +24,17 @@ func limit(p preamble) error {
 	if err != nil {
 		return err
 	}
+	files, err := openFiles()
+	if err != nil {
+		return err
+	}
 	for _, l := range []struct {
 		resource int
 		value    uint64
 	}{
 		{unix.RLIMIT_CORE, 0},
 		{unix.RLIMIT_FSIZE, 0},
-		{unix.RLIMIT_NOFILE, 16},
+		{unix.RLIMIT_NOFILE, files},
 		{unix.RLIMIT_CPU, uint64(p.CPU)},
 		{unix.RLIMIT_AS, size + uint64(p.Memory)},
 	} {
@@ -51,4 +56,16 @@ func addressSpace() (uint64, error) {
 		return 0, fmt.Errorf("read the size of this process: %w", err)
 	}
 	return pages * uint64(os.Getpagesize()), nil
+}
+
+// openFiles is a limit that leaves no number for another descriptor, and so no way to open a file or
+// a connection. What is open stays open.
+func openFiles() (uint64, error) {
+	// The runtime opens what it needs for itself when the first timer starts.
+	time.AfterFunc(time.Hour, func() {}).Stop()
+	next, err := unix.Dup(0)
+	if err != nil {
+		return 0, fmt.Errorf("count open files: %w", err)
+	}
+	return uint64(next), unix.Close(next)
 }
