@@ -104,9 +104,7 @@ func TestEveryFindingSaysWhatWhyAndWhatInstead(t *testing.T) {
 }
 
 // exempt are the verdicts that a rule has no fixture for, and why.
-var exempt = map[string]string{
-	"classic-listener undetermined": "a listener's protocol is checked by the provider before the plan",
-}
+var exempt = map[string]string{}
 
 func TestEveryRuleHasFixtures(t *testing.T) {
 	t.Parallel()

@@ -2,30 +2,32 @@ package plan.tls
 
 import data.plan.lib.references
 import data.plan.lib.tfplan
+import data.plan.tls.parameters
 
-bucket_policies := [r |
-	some r in tfplan.of_types({"aws_s3_bucket_policy", "aws_s3_bucket"})
-	has_policy(r)
-]
+# What holds a bucket's policy: a resource of its own, or the bucket itself in older code, where a
+# policy that is not set is planned as an empty one or as unknown.
+bucket_policies := array.concat(
+	tfplan.of_type("aws_s3_bucket_policy"),
+	[r |
+		some r in tfplan.of_type("aws_s3_bucket")
+		in_bucket(r)
+	],
+)
 
-# A bucket without a policy is planned with an empty one.
-has_policy(r) if not tfplan.value(r, ["policy"]) in {null, ""}
+in_bucket(r) if not tfplan.value(r, ["policy"]) in {null, ""}
 
-has_policy(r) if {
-	tfplan.unknown(r, ["policy"])
-	not references.left_out(r, ["policy"])
-}
+in_bucket(r) if unclear(r, ["policy"])
 
 judged contains tfplan.subject("bucket-policy", r) if some r in bucket_policies
 
 # METADATA
 # title: The bucket policy denies plain HTTP
 # description: >-
-#   S3 answers plain HTTP unless the bucket's policy denies requests without TLS. Clients of AWS use
-#   HTTPS by themselves, so this is a warning.
+#   S3 answers plain HTTP unless the bucket's policy denies requests without TLS. What a policy says that
+#   names a new bucket is known only after the apply, and so is whether a bucket gets its policy
+#   elsewhere: no change to the code could settle that, so it is a warning.
 # custom:
 #   id: bucket-policy
-#   severity: warn
 #   remediation: >-
 #     Add a statement that denies s3:* on the bucket and its objects to everyone if aws:SecureTransport is false.
 # related_resources:
@@ -33,51 +35,104 @@ judged contains tfplan.subject("bucket-policy", r) if some r in bucket_policies
 #   description: AWS Security Hub, S3.5
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirement 4.2.1
+deny contains f if {
+	some r in bucket_policies
+	written_policy := tfplan.value(r, ["policy"])
+	is_string(written_policy)
+	not denies_plain_http(written_policy)
+	f := tfplan.finding("bucket-policy", r, ["policy"], policy_weakness(written_policy))
+}
+
 warn contains f if {
 	some r in bucket_policies
-	f := bucket_problem(r)
+	unclear(r, ["policy"])
+	f := tfplan.undetermined("bucket-policy", r, ["policy"], "Whether the policy denies plain HTTP is known only after the apply.")
 }
 
-bucket_problem(r) := tfplan.finding("bucket-policy", r, ["policy"], msg) if {
-	written := tfplan.value(r, ["policy"])
-	is_string(written)
-	not denies_plain_http(written)
-	msg := "The policy does not deny requests without TLS, so the bucket answers plain HTTP."
-} else := tfplan.undetermined("bucket-policy", r, ["policy"], msg) if {
-	tfplan.unknown(r, ["policy"])
-	not drafted(r)
-	msg := "Whether the policy denies plain HTTP is known only after the apply."
+warn contains f if {
+	some r in buckets_without_policy
+	f := tfplan.undetermined(
+		"bucket-policy", r, ["bucket"],
+		"The plan holds no policy for the bucket. Without one that denies requests without TLS, it answers plain HTTP.",
+	)
 }
 
-denies_plain_http(written) if {
-	json.is_valid(written)
-	some s in as_array(json.unmarshal(written).Statement)
-	s.Effect == "Deny"
-	some action in as_array(s.Action)
+policy_weakness(written_policy) := "Only a part of the requests without TLS is denied: not all actions, not everybody's, not for the bucket and its objects, or under a further condition." if {
+	some statement in statements(written_policy)
+	statement.Effect == "Deny"
+	some _, key in plain_conditions(statement)
+	key == "aws:securetransport"
+} else := "The policy does not deny requests without TLS, so the bucket answers plain HTTP."
+
+# The statement may be split over several, for the bucket and for its objects.
+denies_plain_http(written_policy) if {
+	resources := {resource |
+		some statement in statements(written_policy)
+		denies_everything_plain(statement)
+		some resource in as_array(statement.Resource)
+		is_string(resource)
+	}
+	some bucket in resources
+	regex.match(`^(\*|arn:[^/]*)$`, bucket)
+	some objects in resources
+	regex.match(`^(\*|arn:[^/]*/?\*)$`, objects)
+}
+
+statements(written_policy) := as_array(json.unmarshal(written_policy).Statement) if json.is_valid(written_policy)
+
+denies_everything_plain(statement) if {
+	statement.Effect == "Deny"
+	some action in as_array(statement.Action)
 	action in {"s3:*", "*"}
-	s.Principal in ["*", {"AWS": "*"}, {"AWS": ["*"]}]
-	object.get(s, ["Condition", "Bool", "aws:SecureTransport"], null) in ["false", ["false"], false]
+	everybody(statement)
+	count(conditions(statement)) == 1
+	count(plain_conditions(statement)) == 1
 }
+
+everybody(statement) if statement.Principal == "*"
+
+everybody(statement) if "*" in as_array(statement.Principal.AWS)
+
+conditions(statement) := [[operator, key] |
+	some operator, tests in object.get(statement, "Condition", {})
+	some key, _ in tests
+]
+
+# The conditions that hold for each request without TLS: either the transport is not secure, or a version
+# below 1.2 is denied, too, where there is no version at all.
+plain_conditions(statement) := {[operator, key]: lower(key) |
+	some operator, tests in object.get(statement, "Condition", {})
+	some key, value in tests
+	covers_plain(lower(operator), lower(key), {lower(sprintf("%v", [v])) | some v in as_array(value)})
+}
+
+covers_plain(operator, "aws:securetransport", {"false"}) if operator in {"bool", "boolifexists"}
+
+covers_plain("numericlessthanifexists", "s3:tlsversion", {"1.2"})
+
+covers_plain("numericlessthanifexists", "s3:tlsversion", {"1.3"})
 
 as_array(x) := x if is_array(x)
 
 as_array(x) := [x] if not is_array(x)
 
-# A policy document that refers to a new bucket is unknown as a whole, but its statements are in the
-# plan, as a data source to be read.
-drafted(r) if {
-	drafts := references.reached(r, ["policy"])
-	some document in input.resource_changes
-	document.mode == "data"
-	document.type == "aws_iam_policy_document"
-	node := references.node(tfplan.module_of(document), concat(".", ["data", document.type, document.name]))
-	node in drafts
-	some s in document.change.after.statement
-	s.effect == "Deny"
-	some action in s.actions
-	action in {"s3:*", "*"}
-	some c in s.condition
-	lower(c.test) == "bool"
-	lower(c.variable) == "aws:securetransport"
-	c.values == ["false"]
+# --- Buckets for which the plan holds no policy -----------------------------
+
+buckets_without_policy := [r |
+	parameters.judge_buckets_without_policy
+	some r in tfplan.of_type("aws_s3_bucket")
+	not in_bucket(r)
+	not r.address in buckets_with_policy
+]
+
+buckets_with_policy contains address if {
+	some r in tfplan.of_type("aws_s3_bucket_policy")
+	some address in references.meant(r, ["bucket"], {"aws_s3_bucket"})
 }
+
+buckets_with_policy contains address if {
+	some r in tfplan.of_type("aws_s3_bucket_policy")
+	some address in bucket_names[tfplan.value(r, ["bucket"])]
+}
+
+bucket_names[r.change.after.bucket] contains r.address if some r in tfplan.of_type("aws_s3_bucket")

@@ -3,13 +3,20 @@ package plan.tls
 import data.plan.lib.references
 import data.plan.lib.tfplan
 
-classic_listeners := [{"resource": r, "path": ["listener", i], "protocol": lower(listener.lb_protocol)} |
-	some r in tfplan.of_type("aws_elb")
+balancers := tfplan.of_type("aws_elb")
+
+classic_listeners := [l |
+	some r in balancers
 	some i, listener in r.change.after.listener
-	is_string(listener.lb_protocol)
+	l := {
+		"resource": r,
+		"path": ["listener", i, "lb_protocol"],
+		"protocol": lower(object.get(listener, "lb_protocol", "unknown")),
+		"port": object.get(listener, "lb_port", null),
+	}
 ]
 
-judged contains tfplan.subject("classic-listener", l.resource) if some l in classic_listeners
+judged contains tfplan.subject("classic-listener", r) if some r in balancers
 
 # METADATA
 # title: The classic load balancer accepts TLS 1.2 or newer only
@@ -30,39 +37,88 @@ judged contains tfplan.subject("classic-listener", l.resource) if some l in clas
 deny contains f if {
 	some l in classic_listeners
 	l.protocol == "http"
-	f := tfplan.finding(
-		"classic-listener", l.resource, array.concat(l.path, ["lb_protocol"]),
-		"The listener speaks plain HTTP, so traffic is not encrypted.",
-	)
+	f := tfplan.finding("classic-listener", l.resource, l.path, "The listener speaks plain HTTP, so traffic is not encrypted.")
 }
 
 deny contains f if {
 	some l in classic_listeners
 	l.protocol in {"https", "ssl"}
-	not l.resource.address in with_policy
-	f := tfplan.finding(
-		"classic-listener", l.resource, array.concat(l.path, ["lb_protocol"]),
-		"The listener has no security policy, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1.",
-	)
+	f := attachment_problem(l)
 }
 
-# Load balancers to which the plan attaches a policy, which is judged by itself.
-with_policy contains address if {
-	some r in tfplan.of_type("aws_load_balancer_listener_policy")
-	some address in references.meant(r, ["load_balancer_name"], {"aws_elb"})
+deny contains f if {
+	some l in classic_listeners
+	l.protocol == "unknown"
+	f := tfplan.undetermined("classic-listener", l.resource, l.path, "Whether the listener speaks plain HTTP is known only after the apply.")
 }
 
-with_policy contains address if {
+attachment_problem(l) := tfplan.finding("classic-listener", l.resource, l.path, msg) if {
+	count(attached_policies(l)) == 0
+	msg := "The listener has no security policy, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
+} else := object.union(tfplan.finding("classic-listener", l.resource, l.path, ""), problem) if {
+	not judged_apart(l)
+	not null in attached_policies(l)
+	names := [name | some name in attached_policies(l)]
+	every name in names {
+		not modern(name)
+	}
+	problem := name_problem(names[0], names[0])
+} else := tfplan.undetermined("classic-listener", l.resource, l.path, msg) if {
+	not judged_apart(l)
+	null in attached_policies(l)
+	msg := "The security policy of the listener is known only after the apply."
+}
+
+judged_apart(l) if {
+	some policy in attached_policies(l)
+	is_object(policy)
+}
+
+# The security policies that the plan attaches to the listener: the address of one in the plan, which
+# is judged by itself, as an object, the name of another, or null if it is unknown.
+attached_policies(l) := {policy |
+	some attachment in attachments[l.resource.address]
+	attachment.port in {l.port, null}
+	some policy in attachment.policies
+}
+
+attachments[balancer] contains {"port": tfplan.value(r, ["lb_port"]), "policies": {{"address": r.address}}} if {
 	some r in tfplan.of_type("aws_lb_ssl_negotiation_policy")
-	some address in references.meant(r, ["load_balancer"], {"aws_elb"})
+	some balancer in references.meant(r, ["load_balancer"], {"aws_elb"})
+}
+
+attachments[balancer] contains {"port": tfplan.value(r, ["load_balancer_port"]), "policies": policies} if {
+	some r in tfplan.of_type("aws_load_balancer_listener_policy")
+	some balancer in references.meant(r, ["load_balancer_name"], {"aws_elb"})
+	policies := policies_of(r)
+}
+
+policies_of(r) := {null} if {
+	tfplan.unknown(r, ["policy_names"])
+} else := {policy |
+	some name in tfplan.value(r, ["policy_names"])
+	some policy in object.get(named_policies, name, {name})
+}
+
+# Policies in the plan by name, without those that say nothing about TLS.
+named_policies[r.change.after.policy_name] := {{"address": p.address} |
+	some p in by_policy_name[r.change.after.policy_name]
+	p.negotiates
+} if {
+	some r in tfplan.of_type("aws_load_balancer_policy")
+}
+
+by_policy_name[r.change.after.policy_name] contains {"address": r.address, "negotiates": negotiates} if {
+	some r in tfplan.of_type("aws_load_balancer_policy")
+	negotiates := tfplan.value(r, ["policy_type_name"]) == "SSLNegotiationPolicyType"
 }
 
 classic_policies := array.concat(
-	[{"resource": r, "path": ["policy_attribute"], "attributes": r.change.after.policy_attribute} |
+	[{"resource": r, "path": ["policy_attribute"], "attributes": object.get(r.change.after, "policy_attribute", [])} |
 		some r in tfplan.of_type("aws_load_balancer_policy")
 		tfplan.value(r, ["policy_type_name"]) == "SSLNegotiationPolicyType"
 	],
-	[{"resource": r, "path": ["attribute"], "attributes": r.change.after.attribute} |
+	[{"resource": r, "path": ["attribute"], "attributes": object.get(r.change.after, "attribute", [])} |
 		some r in tfplan.of_type("aws_lb_ssl_negotiation_policy")
 	],
 )
@@ -90,7 +146,7 @@ deny contains f if {
 old_protocols := {"Protocol-SSLv2", "Protocol-SSLv3", "Protocol-TLSv1", "Protocol-TLSv1.1"}
 
 classic_problem(p) := tfplan.finding("classic-policy", p.resource, p.path, msg) if {
-	old := {trim_prefix(a.name, "Protocol-") | some a in p.attributes; a.name in old_protocols; a.value == "true"}
+	old := {trim_prefix(a.name, "Protocol-") | some a in p.attributes; a.name in old_protocols; switched_on(a)}
 	count(old) > 0
 	msg := sprintf("The policy accepts %s, which can be broken.", [concat(" and ", old)])
 } else := object.union(tfplan.finding("classic-policy", p.resource, p.path, ""), problem) if {
@@ -99,9 +155,21 @@ classic_problem(p) := tfplan.finding("classic-policy", p.resource, p.path, msg) 
 	is_string(a.value)
 	problem := name_problem(a.value, tfplan.shown(p.resource, array.concat(p.path, [i, "value"])))
 } else := tfplan.undetermined("classic-policy", p.resource, p.path, msg) if {
+	hidden_versions(p)
+	msg := "Which versions the policy accepts is known only after the apply."
+} else := tfplan.undetermined("classic-policy", p.resource, p.path, msg) if {
 	not states_versions(p)
 	msg := "The policy names neither a security policy nor TLS 1.2, so the oldest version that it accepts is not known."
 }
+
+# A version may be switched on by what is not known yet.
+hidden_versions(p) if {
+	some a in p.attributes
+	object.get(a, "name", "Protocol-TLSv1") in (old_protocols | {"Reference-Security-Policy"})
+	not is_string(object.get(a, "value", null))
+}
+
+hidden_versions(p) if tfplan.unknown(p.resource, p.path)
 
 states_versions(p) if {
 	some a in p.attributes
@@ -112,5 +180,10 @@ states_versions(p) if {
 states_versions(p) if {
 	some a in p.attributes
 	a.name == "Protocol-TLSv1.2"
-	a.value == "true"
+	switched_on(a)
+}
+
+switched_on(attribute) if {
+	is_string(attribute.value)
+	lower(attribute.value) == "true"
 }

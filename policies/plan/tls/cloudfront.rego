@@ -73,6 +73,7 @@ deny contains f if {
 
 deny contains f if {
 	some o in origins
+	tfplan.value(o.resource, o.protocol) != "http-only"
 	old := {v | some v in tfplan.value(o.resource, o.versions); not v in {"TLSv1.2", "TLSv1.3"}}
 	count(old) > 0
 	f := tfplan.finding("origin", o.resource, o.versions, sprintf(
@@ -85,11 +86,12 @@ origin_problem(o) := tfplan.finding("origin", o.resource, o.protocol, msg) if {
 	policy := tfplan.value(o.resource, o.protocol)
 	is_string(policy)
 	policy != "https-only"
-	msg := sprintf("origin_protocol_policy is %s, so CloudFront may reach the origin unencrypted.", [policy])
+	msg := sprintf("origin_protocol_policy is %s, so requests and answers may cross the internet unencrypted.", [policy])
 } else := tfplan.undetermined("origin", o.resource, o.protocol, msg) if {
 	tfplan.unknown(o.resource, o.protocol)
 	msg := "How CloudFront reaches the origin is known only after the apply."
 } else := tfplan.undetermined("origin", o.resource, o.versions, msg) if {
+	tfplan.value(o.resource, o.protocol) == "https-only"
 	tfplan.unknown(o.resource, o.versions)
 	msg := "Which TLS versions CloudFront uses towards the origin is known only after the apply."
 }

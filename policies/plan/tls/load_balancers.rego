@@ -5,25 +5,26 @@ import data.plan.lib.tfplan
 
 listeners := tfplan.of_types({"aws_lb_listener", "aws_alb_listener"})
 
-# The protocol of a listener; an application load balancer takes HTTP if there is none.
-protocol(r) := tfplan.value(r, ["protocol"]) if {
+# The protocol of a listener. Without one, AWS takes HTTP for an application load balancer and refuses
+# a listener of a network load balancer; a gateway load balancer's has neither protocol nor port.
+protocol(r) := upper(tfplan.value(r, ["protocol"])) if {
 	is_string(tfplan.value(r, ["protocol"]))
 } else := "HTTP" if {
-	references.left_out(r, ["protocol"])
-	some balancer in tfplan.of_types({"aws_lb", "aws_alb"})
-	balancer.address in references.meant(r, ["load_balancer_arn"], {"aws_lb", "aws_alb"})
-	tfplan.value(balancer, ["load_balancer_type"]) == "application"
+	not unclear(r, ["protocol"])
+	has_port(r)
 }
+
+has_port(r) if tfplan.value(r, ["port"]) != null
+
+has_port(r) if tfplan.unknown(r, ["port"])
 
 encrypted_listeners := [r | some r in listeners; protocol(r) in {"HTTPS", "TLS"}]
 
 plain_listeners := [r | some r in listeners; protocol(r) == "HTTP"]
 
-unclear_listeners := [r |
-	some r in listeners
-	tfplan.unknown(r, ["protocol"])
-	not references.left_out(r, ["protocol"])
-]
+plain_addresses := {r.address | some r in plain_listeners}
+
+unclear_listeners := [r | some r in listeners; unclear(r, ["protocol"])]
 
 judged contains tfplan.subject("listener-policy", r) if some r in encrypted_listeners
 
@@ -49,32 +50,44 @@ deny contains f if {
 listener_problem(r, path) := object.union(tfplan.finding("listener-policy", r, path, ""), problem) if {
 	name := tfplan.value(r, path)
 	is_string(name)
+	name != ""
 	problem := name_problem(name, tfplan.shown(r, path))
-} else := tfplan.finding("listener-policy", r, path, msg) if {
-	tfplan.value(r, path) == null
-	references.left_out(r, path)
-	msg := "No security policy is set, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
 } else := tfplan.undetermined("listener-policy", r, path, msg) if {
-	tfplan.value(r, path) == null
+	unclear(r, path)
 	msg := "The security policy is known only after the apply."
+} else := tfplan.finding("listener-policy", r, path, msg) if {
+	tfplan.value(r, path) in {null, ""}
+	msg := "No security policy is set, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
 }
 
-# What an HTTP listener does with a request: its default actions, and those of its rules.
-plain_actions contains {"resource": r, "path": ["default_action", i], "action": action} if {
-	some r in plain_listeners
+# What listeners and their rules do with a request. plain says whether it comes by plain HTTP.
+actions contains {"resource": r, "path": ["default_action", i], "action": action, "plain": plain} if {
+	some r in listeners
+	plain := r.address in plain_addresses
 	some i, action in r.change.after.default_action
 }
 
-plain_actions contains {"resource": r, "path": ["action", i], "action": action} if {
-	plain := {listener.address | some listener in plain_listeners}
+actions contains {"resource": r, "path": ["action", i], "action": action, "plain": plain} if {
 	some r in tfplan.of_types({"aws_lb_listener_rule", "aws_alb_listener_rule"})
-	count(references.meant(r, ["listener_arn"], {"aws_lb_listener", "aws_alb_listener"}) & plain) > 0
+	listeners_of := references.meant(r, ["listener_arn"], {"aws_lb_listener", "aws_alb_listener"})
+	plain := count(listeners_of & plain_addresses) > 0
 	some i, action in r.change.after.action
+}
+
+plain_actions := [a | some a in actions; a.plain]
+
+judged contains tfplan.subject("plain-http", r) if {
+	encrypted := {r.address | some r in encrypted_listeners}
+	some r in listeners
+	not r.address in encrypted
 }
 
 judged contains tfplan.subject("plain-http", a.resource) if some a in plain_actions
 
-judged contains tfplan.subject("plain-http", r) if some r in unclear_listeners
+judged contains tfplan.subject("plain-http", a.resource) if {
+	some a in actions
+	a.action.type == "redirect"
+}
 
 # METADATA
 # title: Plain HTTP only redirects to HTTPS
@@ -93,14 +106,29 @@ judged contains tfplan.subject("plain-http", r) if some r in unclear_listeners
 #   description: PCI DSS 4.0.1, requirement 4.2.1
 deny contains f if {
 	some a in plain_actions
-	a.action.type != "fixed-response"
+	action_type(a) != "fixed-response"
 	f := action_problem(a)
 }
 
 warn contains f if {
 	some a in plain_actions
-	a.action.type == "fixed-response"
+	action_type(a) == "fixed-response"
 	f := action_problem(a)
+}
+
+# Sending a client away from HTTPS is no better than answering by HTTP.
+deny contains f if {
+	some a in actions
+	action_type(a) == "redirect"
+	target_protocol(a) == "HTTP"
+	f := action_problem(a)
+}
+
+deny contains f if {
+	some r in plain_listeners
+	tfplan.unknown(r, ["default_action"])
+	count(object.get(r.change.after, "default_action", [])) == 0
+	f := tfplan.undetermined("plain-http", r, ["default_action"], "What the listener does with plain HTTP is known only after the apply.")
 }
 
 deny contains f if {
@@ -108,24 +136,27 @@ deny contains f if {
 	f := tfplan.undetermined("plain-http", r, ["protocol"], "Whether the listener speaks plain HTTP is known only after the apply.")
 }
 
-action_problem(a) := tfplan.finding("plain-http", a.resource, array.concat(a.path, ["type"]), msg) if {
-	a.action.type != "redirect"
-	msg := sprintf("The listener answers plain HTTP with the action %s, so traffic is not encrypted.", [a.action.type])
-} else := tfplan.finding("plain-http", a.resource, path, msg) if {
-	path := array.concat(a.path, ["redirect", 0, "protocol"])
-	protocol := tfplan.value(a.resource, path)
-	is_string(protocol)
-	protocol != "HTTPS"
+action_type(a) := object.get(a.action, "type", "unknown")
+
+redirect_path(a) := array.concat(a.path, ["redirect", 0, "protocol"])
+
+# Without a protocol, the provider plans #{protocol}: that of the request.
+target_protocol(a) := tfplan.value(a.resource, redirect_path(a))
+
+action_problem(a) := tfplan.undetermined("plain-http", a.resource, array.concat(a.path, ["type"]), msg) if {
+	action_type(a) == "unknown"
+	msg := "What the listener does with plain HTTP is known only after the apply."
+} else := tfplan.finding("plain-http", a.resource, array.concat(a.path, ["type"]), msg) if {
+	action_type(a) != "redirect"
+	msg := sprintf("The listener answers plain HTTP with the action %s, so traffic is not encrypted.", [action_type(a)])
+} else := tfplan.finding("plain-http", a.resource, redirect_path(a), msg) if {
+	is_string(target_protocol(a))
+	target_protocol(a) != "HTTPS"
 	msg := sprintf(
-		"The listener redirects to the protocol %s, which need not be HTTPS, so traffic stays unencrypted.",
-		[tfplan.shown(a.resource, path)],
+		"The listener redirects to the protocol %s, which is not always HTTPS, so traffic is not encrypted.",
+		[tfplan.shown(a.resource, redirect_path(a))],
 	)
 } else := tfplan.undetermined("plain-http", a.resource, a.path, msg) if {
-	not redirects_safely(a.action)
+	not is_string(target_protocol(a))
 	msg := "Where the listener redirects plain HTTP to is known only after the apply."
-}
-
-redirects_safely(action) if {
-	some redirect in action.redirect
-	redirect.protocol == "HTTPS"
 }

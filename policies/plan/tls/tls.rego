@@ -9,6 +9,8 @@ import data.plan.lib.references
 import data.plan.lib.tfplan
 import data.plan.tls.parameters
 
+# --- Names of security policies ---------------------------------------------
+
 # A security policy is modern if the oldest version that it accepts is TLS 1.2 or newer.
 modern(name) if {
 	some pattern in parameters.modern_policies
@@ -29,21 +31,26 @@ name_problem(name, shown) := {"verdict": "fail", "msg": msg} if {
 	msg := sprintf("The security policy %s is not known, so neither is the oldest TLS version that it accepts.", [shown])
 }
 
-# The attributes of a table in parameters.yaml, as they occur in the plan.
-occurrences(table) := [{"resource": r, "path": path, "setting": setting} |
+# --- Tables of attributes ---------------------------------------------------
+
+# Where the entries of a table in parameters.yaml apply in the plan: the attribute of a resource, or the
+# block that is missing there.
+occurrences(table) := [o |
 	some type, settings in table
 	some r in tfplan.of_type(type)
 	some setting in settings
-	some path in tfplan.paths(r, split(setting.attribute, "."))
-	not excused(r, setting)
-	not missing_block(r, path)
+	applies(r, setting)
+	some o in places(r, setting)
 ]
 
-# A whole block that is left out is one finding of its own.
-missing_block(r, path) if {
-	path == [parameters.blocks[r.type]]
-	references.left_out(r, path)
+applies(r, setting) if {
+	among(r, setting)
+	not excused(r, setting)
 }
+
+among(_, setting) if not setting.when
+
+among(r, setting) if tfplan.value(r, [setting.when]) in setting.among
 
 # Something else in the resource makes the setting pointless.
 excused(r, setting) if {
@@ -53,127 +60,64 @@ excused(r, setting) if {
 
 excused(r, setting) if {
 	some path in tfplan.paths(r, split(setting.unless, "."))
+	unclear(r, path)
+}
+
+places(r, setting) := [{"resource": r, "path": path, "setting": setting, "missing": false}] if {
+	path := [setting.attribute, setting.key]
+} else := there if {
+	names := split(setting.attribute, ".")
+	there := [{"resource": r, "path": path, "setting": setting, "missing": false} |
+		some path in tfplan.paths(r, names)
+		not block_left_out(r, path, count(names))
+	]
+	count(there) > 0
+} else := [{"resource": r, "path": [split(setting.attribute, ".")[0]], "setting": setting, "missing": true}] if {
+	setting.absent
+} else := []
+
+# A block that the provider may add by itself is planned as unknown if it is not written; any other
+# only if it comes from a dynamic block of unknown length.
+block_left_out(r, path, depth) if {
+	path[0] in parameters.computed_blocks
+	count([name | some name in path; is_string(name)]) < depth
+	references.left_out(r, path)
+}
+
+# The value is written in the configuration, but known only after the apply.
+unclear(r, path) if {
 	tfplan.unknown(r, path)
 	not references.left_out(r, path)
 }
 
-versions := occurrences(parameters.versions)
-
-judged contains tfplan.subject("version", o.resource) if some o in versions
-
-# METADATA
-# title: The endpoint accepts TLS 1.2 or newer only
-# description: >-
-#   An endpoint accepts every version that its security policy names, and what AWS takes without a
-#   policy is often older than 1.2.
-# custom:
-#   id: version
-#   severity: deny
-#   remediation: Name a security policy whose oldest version is TLS 1.2.
-# related_resources:
-# - ref: https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/sec_protect_data_transit_encrypt.html
-#   description: AWS Well-Architected, enforce encryption in transit
-# - ref: https://www.pcisecuritystandards.org/document_library/
-#   description: PCI DSS 4.0.1, requirement 4.2.1
-deny contains f if {
-	some o in versions
-	f := version_problem(o)
-}
-
-warn contains f if {
-	some o in versions
+# What AWS does where the entry's attribute is not set: secure, insecure or unclear.
+fallback(o) := o.setting.absent if {
+	o.missing
+} else := o.setting.absent if {
+	o.setting.json
+	count(inner(o)) == 0
+	not unclear(o.resource, o.path)
+} else := o.setting.unset if {
+	o.setting.json
+	null in inner(o)
+} else := o.setting.unset if {
+	not o.setting.json
 	tfplan.value(o.resource, o.path) == null
-	references.left_out(o.resource, o.path)
-	o.setting.unset == "unclear"
-	f := tfplan.undetermined("version", o.resource, o.path, sprintf(
-		"%s is not set, and AWS may then accept TLS 1.0: say %q.",
-		[tfplan.attribute(o.path), o.setting.instead],
-	))
+	not unclear(o.resource, o.path)
 }
 
-version_problem(o) := object.union(instead(o), object.union(tfplan.finding("version", o.resource, o.path, ""), problem)) if {
-	name := tfplan.value(o.resource, o.path)
-	is_string(name)
-	problem := name_problem(name, tfplan.shown(o.resource, o.path))
-} else := object.union(instead(o), tfplan.finding("version", o.resource, o.path, msg)) if {
-	tfplan.value(o.resource, o.path) == null
-	references.left_out(o.resource, o.path)
-	o.setting.unset == "outdated"
-	msg := sprintf("%s is not set, and AWS then accepts TLS versions older than 1.2.", [tfplan.attribute(o.path)])
-} else := object.union(instead(o), tfplan.undetermined("version", o.resource, o.path, msg)) if {
-	tfplan.unknown(o.resource, o.path)
-	not references.left_out(o.resource, o.path)
-	msg := sprintf("The security policy in %s is known only after the apply.", [tfplan.attribute(o.path)])
-}
+# The values in an attribute that is JSON, null where the object around a value does not have it.
+inner(o) := [object.get(around, steps[count(steps) - 1], null) |
+	text := tfplan.value(o.resource, o.path)
+	is_string(text)
+	json.is_valid(text)
+	steps := split(o.setting.json, ".")
+	walk(json.unmarshal(text), [path, around])
+	is_object(around)
+	[name | some name in path; is_string(name)] == array.slice(steps, 0, count(steps) - 1)
+]
 
-instead(o) := {"remediation": sprintf("Set %s to %q.", [tfplan.attribute(o.path), o.setting.instead])}
+# How the entry's attribute is written in HCL.
+written(o) := o.setting.attribute if o.missing
 
-switches := occurrences(parameters.encryption)
-
-judged contains tfplan.subject("encryption", o.resource) if some o in switches
-
-judged contains tfplan.subject("encryption", r) if {
-	some type, _ in parameters.blocks
-	some r in tfplan.of_type(type)
-}
-
-# METADATA
-# title: Connections are encrypted
-# description: >-
-#   Many services accept plain connections unless they are told otherwise, also inside the network,
-#   where whoever gets in could then read along.
-# custom:
-#   id: encryption
-#   remediation: Switch encryption in transit on.
-# related_resources:
-# - ref: https://docs.aws.amazon.com/wellarchitected/latest/security-pillar/sec_protect_data_transit_encrypt.html
-#   description: AWS Well-Architected, enforce encryption in transit
-# - ref: https://www.pcisecuritystandards.org/document_library/
-#   description: PCI DSS 4.0.1, requirements 4.2.1 and 2.2.7
-deny contains f if {
-	some o in switches
-	object.get(o.setting, "level", "deny") == "deny"
-	f := encryption_problem(o)
-}
-
-warn contains f if {
-	some o in switches
-	o.setting.level == "warn"
-	f := encryption_problem(o)
-}
-
-deny contains f if {
-	some type, block in parameters.blocks
-	some r in tfplan.of_type(type)
-	object.get(r.change.after, block, []) in [[], null]
-	references.left_out(r, [block])
-	f := object.union(
-		tfplan.finding("encryption", r, [block], sprintf("There is no %s, and AWS then accepts plain HTTP.", [block])),
-		{"remediation": sprintf("Add %s that enforces HTTPS and names a policy with TLS 1.2.", [block])},
-	)
-}
-
-encryption_problem(o) := object.union(tfplan.finding("encryption", o.resource, o.path, msg), required(o)) if {
-	value := tfplan.value(o.resource, o.path)
-	value != null
-	not value in o.setting.required
-	msg := sprintf("%s is %v, so data crosses the network unencrypted.", [tfplan.attribute(o.path), tfplan.shown(o.resource, o.path)])
-} else := object.union(tfplan.finding("encryption", o.resource, o.path, msg), required(o)) if {
-	tfplan.value(o.resource, o.path) == null
-	absent(o)
-	o.setting.unset == "plain"
-	msg := sprintf("%s is not set, so data crosses the network unencrypted.", [tfplan.attribute(o.path)])
-} else := object.union(tfplan.undetermined("encryption", o.resource, o.path, msg), required(o)) if {
-	tfplan.unknown(o.resource, o.path)
-	not references.left_out(o.resource, o.path)
-	msg := sprintf("Whether %s encrypts connections is known only after the apply.", [tfplan.attribute(o.path)])
-}
-
-absent(o) if not tfplan.unknown(o.resource, o.path)
-
-absent(o) if references.left_out(o.resource, o.path)
-
-required(o) := {"remediation": sprintf("Set %s to %s.", [
-	tfplan.attribute(o.path),
-	concat(" or ", [json.marshal(value) | some value in o.setting.required]),
-])}
+written(o) := tfplan.attribute(o.path) if not o.missing

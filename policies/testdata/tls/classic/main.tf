@@ -120,6 +120,115 @@ resource "aws_load_balancer_policy" "silent" {
   }
 }
 
+# Stickiness says nothing about TLS.
+# want: fail classic-listener aws_elb.sticky listener[0].lb_protocol
+resource "aws_elb" "sticky" {
+  name    = "sticky"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 443
+    instance_protocol  = "https"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+resource "aws_load_balancer_listener_policy" "sticky" {
+  load_balancer_name = aws_elb.sticky.name
+  load_balancer_port = 443
+  policy_names       = [aws_load_balancer_policy.sticky.policy_name]
+}
+
+# A policy for one port says nothing of the other.
+# want: fail classic-listener aws_elb.ports listener[1].lb_protocol
+resource "aws_elb" "ports" {
+  name    = "ports"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 443
+    instance_protocol  = "https"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+  listener {
+    lb_port            = 8443
+    lb_protocol        = "ssl"
+    instance_port      = 8443
+    instance_protocol  = "ssl"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+resource "aws_load_balancer_listener_policy" "ports" {
+  load_balancer_name = aws_elb.ports.name
+  load_balancer_port = 443
+  policy_names       = ["ELBSecurityPolicy-TLS-1-2-2017-01"]
+}
+
+# The plan does not hold the policy.
+# want: undetermined classic-listener aws_elb.elsewhere listener[0].lb_protocol
+resource "aws_elb" "elsewhere" {
+  name    = "elsewhere"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 443
+    instance_protocol  = "https"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+resource "aws_load_balancer_listener_policy" "elsewhere" {
+  load_balancer_name = aws_elb.elsewhere.name
+  load_balancer_port = 443
+  policy_names       = ["made-elsewhere"]
+}
+
+# want: undetermined classic-listener aws_elb.unknown listener[0].lb_protocol
+# want: undetermined classic-listener aws_elb.unknown listener[1].lb_protocol
+resource "aws_elb" "unknown" {
+  name    = "unknown"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 80
+    lb_protocol        = terraform_data.later.id
+    instance_port      = 80
+    instance_protocol  = "http"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 443
+    instance_protocol  = "https"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+resource "aws_load_balancer_listener_policy" "unknown" {
+  load_balancer_name = aws_elb.unknown.name
+  load_balancer_port = 443
+  policy_names       = [terraform_data.later.id]
+}
+
+# want: undetermined classic-policy aws_load_balancer_policy.unknown policy_attribute
+resource "aws_load_balancer_policy" "unknown" {
+  load_balancer_name = aws_elb.https.name
+  policy_name        = "unknown"
+  policy_type_name   = "SSLNegotiationPolicyType"
+  policy_attribute {
+    name  = "Reference-Security-Policy"
+    value = terraform_data.later.id
+  }
+}
+
+resource "terraform_data" "later" {
+  input = "known after the apply"
+}
+
 resource "aws_load_balancer_policy" "sticky" {
   load_balancer_name = aws_elb.https.name
   policy_name        = "sticky"

@@ -109,3 +109,136 @@ resource "aws_db_parameter_group" "oracle" {
   name   = "oracle"
   family = "oracle-ee-19"
 }
+
+# Aurora has the parameter in the group of the cluster, so the instances' group need not set it.
+resource "aws_db_parameter_group" "aurora" {
+  name   = "aurora"
+  family = "aurora-postgresql14"
+}
+
+# On by default since version 17.
+# want: fail(warn) database aws_rds_cluster_parameter_group.aurora16 parameter
+resource "aws_rds_cluster_parameter_group" "aurora16" {
+  name   = "aurora16"
+  family = "aurora-postgresql16"
+}
+
+# want: pass database aws_rds_cluster_parameter_group.aurora17
+resource "aws_rds_cluster_parameter_group" "aurora17" {
+  name   = "aurora17"
+  family = "aurora-postgresql17"
+}
+
+# The name of the group is known only after the apply; that it is used is not.
+# want: fail database aws_rds_cluster_parameter_group.named parameter[0].value
+resource "aws_rds_cluster_parameter_group" "named" {
+  name_prefix = "named-"
+  family      = "aurora-mysql8.0"
+  parameter {
+    name  = "require_secure_transport"
+    value = "OFF"
+  }
+}
+
+resource "aws_rds_cluster" "named" {
+  cluster_identifier              = "named"
+  engine                          = "aurora-mysql"
+  skip_final_snapshot             = true
+  db_cluster_parameter_group_name = aws_rds_cluster_parameter_group.named.name
+}
+
+# What MySQL 5.7 accepts depends on its minor version.
+# want: undetermined(warn) database aws_db_parameter_group.mysql57 parameter
+resource "aws_db_parameter_group" "mysql57" {
+  name   = "mysql57"
+  family = "mysql5.7"
+  parameter {
+    name  = "require_secure_transport"
+    value = "1"
+  }
+}
+
+# want: fail(warn) database aws_db_parameter_group.sqlserver parameter[1].value
+resource "aws_db_parameter_group" "sqlserver" {
+  name   = "sqlserver"
+  family = "sqlserver-se-15.0"
+  parameter {
+    name         = "rds.force_ssl"
+    value        = "1"
+    apply_method = "pending-reboot"
+  }
+  parameter {
+    name         = "rds.tls10"
+    value        = "enabled"
+    apply_method = "pending-reboot"
+  }
+}
+
+# Both rds.force_ssl and ssl_min_protocol_version may be in it.
+# want: undetermined(warn) database aws_db_parameter_group.dynamic parameter
+# want: undetermined(warn) database aws_db_parameter_group.dynamic parameter
+resource "aws_db_parameter_group" "dynamic" {
+  name   = "dynamic"
+  family = "postgres13"
+  dynamic "parameter" {
+    for_each = terraform_data.later.output == "x" ? [] : ["1"]
+    content {
+      name  = "rds.force_ssl"
+      value = parameter.value
+    }
+  }
+}
+
+# want: fail database aws_redshiftserverless_workgroup.off config_parameter[0].parameter_value
+resource "aws_redshiftserverless_workgroup" "off" {
+  namespace_name = "payments"
+  workgroup_name = "off"
+  config_parameter {
+    parameter_key   = "require_ssl"
+    parameter_value = "false"
+  }
+}
+
+locals {
+  databases = {
+    # The default group of version 16 demands TLS, that of version 14 does not.
+    # want: pass database aws_db_instance.default["new"]
+    new = { engine = "postgres", version = "16.3" }
+    # want: undetermined(warn) database aws_db_instance.default["old"] parameter_group_name
+    old = { engine = "postgres", version = "14.9" }
+    # want: undetermined(warn) database aws_db_instance.default["open"] parameter_group_name
+    open = { engine = "postgres", version = null }
+    # want: pass database aws_db_instance.default["oracle"]
+    oracle = { engine = "oracle-ee", version = "19" }
+  }
+}
+
+resource "aws_db_instance" "default" {
+  for_each = local.databases
+
+  instance_class      = "db.t3.micro"
+  engine              = each.value.engine
+  engine_version      = each.value.version
+  allocated_storage   = 20
+  username            = "payments"
+  password            = "not-a-secret"
+  skip_final_snapshot = true
+}
+
+# want: undetermined(warn) database aws_db_instance.named parameter_group_name
+resource "aws_db_instance" "named" {
+  instance_class       = "db.t3.micro"
+  engine               = "mysql"
+  allocated_storage    = 20
+  username             = "payments"
+  password             = "not-a-secret"
+  skip_final_snapshot  = true
+  parameter_group_name = "default.mysql8.0"
+}
+
+# want: undetermined(warn) database aws_redshift_cluster.default cluster_parameter_group_name
+resource "aws_redshift_cluster" "default" {
+  cluster_identifier  = "default"
+  node_type           = "ra3.xlplus"
+  skip_final_snapshot = true
+}

@@ -206,6 +206,7 @@ resource "aws_lb_listener" "protocol_unknown" {
 }
 
 # Encrypted end to end, or no business of this family.
+# want: pass plain-http aws_lb_listener.tcp
 resource "aws_lb_listener" "tcp" {
   load_balancer_arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/net/app/0a"
   port              = 443
@@ -216,6 +217,7 @@ resource "aws_lb_listener" "tcp" {
   }
 }
 
+# want: pass plain-http aws_lb_listener.gateway
 resource "aws_lb_listener" "gateway" {
   load_balancer_arn = aws_lb.gateway.arn
   default_action {
@@ -266,6 +268,86 @@ resource "aws_lb_listener_rule" "encrypted" {
   condition {
     path_pattern {
       values = ["/"]
+    }
+  }
+}
+
+# Sending clients away from HTTPS is no better than answering by HTTP.
+# want: fail plain-http aws_lb_listener.downgrade default_action[0].redirect[0].protocol
+# want: pass listener-policy aws_lb_listener.downgrade
+resource "aws_lb_listener" "downgrade" {
+  load_balancer_arn = aws_lb.application.arn
+  port              = 447
+  protocol          = "HTTPS"
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  default_action {
+    type = "redirect"
+    redirect {
+      protocol    = "HTTP"
+      port        = "80"
+      status_code = "HTTP_302"
+    }
+  }
+}
+
+# want: undetermined plain-http aws_lb_listener.actions_unknown default_action
+resource "aws_lb_listener" "actions_unknown" {
+  load_balancer_arn = aws_lb.application.arn
+  port              = 87
+  protocol          = "HTTP"
+  dynamic "default_action" {
+    for_each = terraform_data.later.output == "x" ? [] : ["forward"]
+    content {
+      type             = default_action.value
+      target_group_arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0a"
+    }
+  }
+}
+
+# want: undetermined plain-http aws_lb_listener.action_unknown default_action[0].type
+resource "aws_lb_listener" "action_unknown" {
+  load_balancer_arn = aws_lb.application.arn
+  port              = 88
+  protocol          = "HTTP"
+  default_action {
+    type             = terraform_data.later.output
+    target_group_arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0a"
+  }
+}
+
+# One action that is no redirect is enough.
+# want: fail plain-http aws_alb_listener.weighted default_action[0].type
+resource "aws_alb_listener" "weighted" {
+  load_balancer_arn = aws_lb.application.arn
+  port              = 89
+  protocol          = "http"
+  default_action {
+    type = "forward"
+    forward {
+      target_group {
+        arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0a"
+      }
+      target_group {
+        arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0b"
+      }
+    }
+  }
+}
+
+# want: fail(warn) plain-http aws_lb_listener_rule.fixed action[0].type
+resource "aws_lb_listener_rule" "fixed" {
+  listener_arn = aws_lb_listener.redirect.arn
+  action {
+    type = "fixed-response"
+    fixed_response {
+      content_type = "text/plain"
+      status_code  = "503"
+    }
+  }
+  condition {
+    path_pattern {
+      values = ["/down"]
     }
   }
 }
