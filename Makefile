@@ -88,10 +88,12 @@ opa-fmt: tools
 .PHONY: opa-check
 opa-check: tools
 	@$(stage) 'opa check' .tools/bin/opa check --strict policies
+	@$(stage) 'opa check: plans' .tools/bin/opa check --strict --schema policies/testdata/schema/plan.json policies/plan
 
 .PHONY: opa-test
 opa-test: tools
 	@$(stage) 'opa test' .tools/bin/opa test --fail-on-empty policies
+	@$(stage) 'opa test: coverage' sh -c '.tools/bin/opa test --threshold 95 policies >/dev/null'
 
 .PHONY: tests-of-infrastructure
 tests-of-infrastructure: terraform-fmt terraform-root $(modules:%=terraform-module-%) tflint terraform-docs
@@ -147,16 +149,35 @@ vulnerabilities: compile
 # --- Keeping up to date ---
 
 .PHONY: docs
-docs: go tools ## Rewrite the generated parts of the Terraform modules' READMEs
+docs: go tools ## Rewrite docs/policies and the generated parts of the Terraform modules' READMEs
 	@$(stage) 'terraform-docs' .tools/bin/terraform-docs -c infrastructure/.terraform-docs.yml infrastructure
+	@$(stage) 'pages of the rules' $(GO) test -count=1 ./policies -run TestDocs -update
 
 .PHONY: fixtures
-fixtures: go ## Rewrite the golden files of the tests; look at the difference before you commit it
+fixtures: go test-setup ## Rewrite the golden files of the tests; look at the difference before you commit it
 	@$(stage) 'golden files' $(GO) test -count=1 ./internal/report -update
+	@$(stage) 'taggable types' $(GO) test -count=1 ./policies -run TestSchema -update
+
+# A command of its own, because a plan made again differs in its time and in what Terraform has changed.
+.PHONY: plans
+plans: go test-setup ## Plan the policies' fixtures again (FIXTURE=policies/testdata/tls/listeners)
+	@$(stage) --show 'plans of the fixtures' policies/testdata/plan.sh $(FIXTURE)
+
+.PHONY: schema
+schema: go test-setup ## Hold the policies against the AWS provider's schema (PROVIDER=6.2.0 for another version)
+	@$(stage) --show 'schema of the provider' $(GO) test -count=1 ./policies -run TestSchema -v $(if $(PROVIDER),-provider $(PROVIDER))
+
+.PHONY: mutants
+mutants: go ## List the conditions of policies that no fixture needs; takes some minutes
+	@$(stage) --show 'mutants' $(GO) test -count=1 -timeout 60m ./policies -run TestMistakesAreNoticed -mutants -v
 
 .PHONY: bench
-bench: go test-setup ## Run the benchmarks
-	@$(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...
+bench: go test-setup .tools/bin/conftest ## Run the benchmarks
+	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/.tools/bin/conftest $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...
+
+# A module of its own: in that of the other tools it would get libraries that it was not made with.
+.tools/bin/conftest: Makefile
+	@GOBIN=$(CURDIR)/.tools/bin $(stage) 'compile conftest' $(GO) install -ldflags='-s -w' github.com/open-policy-agent/conftest@v0.71.1
 
 .PHONY: clean
 clean: ## Remove everything that these commands have made

@@ -3,10 +3,12 @@
 #
 #   policies/testdata/plan.sh
 #   policies/testdata/plan.sh policies/testdata/tls/listeners
+#   make plans FIXTURE=policies/testdata/tls/listeners
 #
 # It needs Terraform and the AWS provider, but no account. A before.state is what was applied before.
 set -eu
 
+terraform=${TOLLGATE_TEST_TERRAFORM:-terraform} # which `make plans` sets
 here=$(cd "$(dirname "$0")" && pwd)
 if [ $# -eq 0 ]; then
   set -- "$here"/*/*/
@@ -28,10 +30,10 @@ for fixture in "$@"; do
   echo "planning ${fixture#"$here"/}" >&2
   (
     cd "$work"
-    terraform init -no-color -backend=false -input=false >log 2>&1 &&
-      terraform plan -no-color -input=false -refresh=false -lock=false -out=plan.bin >log 2>&1 ||
+    "$terraform" init -no-color -backend=false -input=false >log 2>&1 &&
+      "$terraform" plan -no-color -input=false -refresh=false -lock=false -out=plan.bin >log 2>&1 ||
       { cat log >&2; exit 1; }
-    terraform show -json plan.bin >plan.json
+    "$terraform" show -json plan.bin >plan.json
   )
   mv "$work/plan.json" "$fixture/plan.json"
 done
