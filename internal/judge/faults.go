@@ -82,12 +82,12 @@ var crashLine = regexp.MustCompile(`^(judge: .*|fatal error: .*|runtime: out of 
 
 func (c *child) tookTooLong() error {
 	return fault.New(fmt.Sprintf("%s took longer than %s.", c.doing(), c.judge.cfg.Time), whyNoVerdict,
-		"Look for a rule in "+c.set()+" that loops over everything, or raise the time limit for policies.")
+		"Look for a rule in "+c.set()+" that loops over everything, or raise the server's --policy-timeout.")
 }
 
 func (c *child) tooLarge(cause error) error {
 	return fault.Wrap(cause, fmt.Sprintf("%s needed more than %d MiB of memory.", c.doing(), c.judge.cfg.Memory>>20), whyNoVerdict,
-		"Look for a rule in "+c.set()+" that makes large values, or raise the memory limit for policies.")
+		"Look for a rule in "+c.set()+" that makes large values, or raise the server's --policy-memory.")
 }
 
 func (c *child) tooDeep(cause error) error {
@@ -148,7 +148,7 @@ func unreadable(err error) error {
 }
 
 func incomplete() error {
-	return fault.New("The plan was judged in part only.", whyNoVerdict, fixTryAgain)
+	return fault.New("The policies were evaluated in part only.", whyNoVerdict, fixTryAgain)
 }
 
 // accounted makes sure that the answer is about the sets that were asked for.

@@ -28,7 +28,7 @@ func TestTimeLimit(t *testing.T) {
 			r, err := j.Plan(t.Context(), sets(rule(t, "set", fmt.Sprintf(condition, 20))), strings.NewReader(plan))
 			wantNo(t, r, err)
 			_, err = j.Plan(t.Context(), sets(rule(t, "set", fmt.Sprintf(condition, 2500))), strings.NewReader(plan))
-			wantFault(t, err, "Judging by the policies of set took longer than 2s", "not allowed", "time limit")
+			wantFault(t, err, "Judging by the policies of set took longer than 2s", "not allowed", "in set", "--policy-timeout")
 		})
 	}
 }
@@ -58,7 +58,7 @@ func TestMemoryLimit(t *testing.T) {
 			r, err := j.Plan(t.Context(), sets(rule(t, "set", fmt.Sprintf(bomb.condition, bomb.small))), strings.NewReader(plan))
 			wantNo(t, r, err)
 			_, err = j.Plan(t.Context(), sets(rule(t, "set", fmt.Sprintf(bomb.condition, bomb.huge))), strings.NewReader(plan))
-			wantFault(t, err, "Judging by the policies of set needed more than 200 MiB of memory", "not allowed", "memory limit")
+			wantFault(t, err, "Judging by the policies of set needed more than 200 MiB of memory", "not allowed", "in set", "--policy-memory")
 		})
 	}
 }

@@ -99,9 +99,12 @@ func (c *child) live(stdout io.Reader, started chan<- error) {
 	close(c.done)
 }
 
+// answerShare is the part of the process's memory that its answer may fill, because it is held here, too.
+const answerShare = 16
+
 // listen reads what the process says until the end of its output.
 func (c *child) listen(stdout io.Reader) {
-	limited := &io.LimitedReader{R: stdout, N: c.judge.cfg.Memory / 2}
+	limited := &io.LimitedReader{R: stdout, N: c.judge.cfg.Memory / answerShare}
 	dec := json.NewDecoder(limited)
 	dec.DisallowUnknownFields()
 	for {
@@ -185,6 +188,7 @@ func (c *child) finish(ctx context.Context, plan io.Reader) (*answer, error) {
 	}
 	close(c.plans)
 	<-c.done
+	c.timer.Stop()
 	a, err := c.outcome()
 	if err != nil || plan == nil {
 		return a, err
