@@ -88,6 +88,10 @@ resource "aws_eip" "interface" {
   network_interface = aws_network_interface.private.id
 }
 
+# Nothing is set at all, so the plan's configuration says nothing of it either.
+# want: pass public-address aws_eip.bare
+resource "aws_eip" "bare" {}
+
 # want: undetermined public-address aws_eip.unknown instance
 resource "aws_eip" "unknown" {
   instance = terraform_data.later.id
