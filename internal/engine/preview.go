@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
@@ -15,8 +16,13 @@ import (
 	"github.com/tollgate/tollgate/internal/waiver"
 )
 
-// maxPreviewed bounds how many projects' plans changed policies are tried on.
-const maxPreviewed = 100
+const (
+	// maxPreviewed bounds how many projects' plans changed policies are tried on.
+	maxPreviewed = 100
+	// previewLimit bounds the whole of it, since the run waits: the policies are somebody's who may
+	// want it to take long.
+	previewLimit = 5 * time.Minute
+)
 
 // preview tries the policies of the pull request, if it changes any: do they load, do their tests
 // pass, and whose verdict would change? They decide nothing before they are merged.
@@ -25,6 +31,8 @@ func (e *Engine) preview(ctx context.Context, j *job) *change.Preview {
 	if servesApply(j.run) || ofMerge(j.run) || !changesBelow(j.changed, j.config.Policies.Dir) && !changesBelow(j.changed, dir) && dir == j.config.Policies.Dir {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, previewLimit)
+	defer cancel()
 	v := &change.Preview{Dir: dir}
 	after, err := e.rulesAfter(ctx, j, dir)
 	if err == nil {
