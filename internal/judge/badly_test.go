@@ -82,6 +82,11 @@ func badly(how string) int {
 // inspected is a judge's process that looks at the one that works for it, when that waits for its plan, and
 // at itself, which was started by the same hand. It says what is wrong on stderr.
 func inspected() int {
+	// So that what is inherited is no limit yet.
+	core := syscall.Rlimit{}
+	if err := syscall.Getrlimit(syscall.RLIMIT_CORE, &core); err == nil {
+		_ = syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{Cur: core.Max, Max: core.Max})
+	}
 	real := exec.Command(os.Args[0], "judge")
 	real.Stdin, real.Stderr = os.Stdin, os.Stderr
 	out, err := real.StdoutPipe()
