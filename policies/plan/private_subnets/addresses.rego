@@ -150,7 +150,7 @@ openness(o, rule, consequence) := tfplan.finding(rule, o.resource, paths[0], msg
 	msg := concat("", [sprintf("%s is not set, so %s.", [tfplan.attribute(paths[0]), consequence]), elsewhere(paths)])
 } else := tfplan.undetermined(rule, o.resource, paths[0], msg) if {
 	paths := [path | some path in o.paths; tfplan.unknown(o.resource, path); not references.left_out(o.resource, path)]
-	msg := concat("", [sprintf("Whether %s by %s is known only after the apply.", [consequence, tfplan.attribute(paths[0])]), elsewhere(paths)])
+	msg := concat("", [sprintf("%s is known only after the apply, so it is open whether %s.", [tfplan.attribute(paths[0]), consequence]), elsewhere(paths)])
 }
 
 public(o, path) if tfplan.value(o.resource, path) in o.setting.public

@@ -211,8 +211,12 @@ placement_finding(p, verdict, spots, format) := {
 	"msg": sprintf(format, [several(names), why(names), elsewhere([spot.path | some spot in spots])]),
 	"touched": touched(p.resource, spots, names),
 } if {
-	names := union({open_subnets(spot) | some spot in spots})
+	found := union({open_subnets(spot) | some spot in spots})
+	names := {name | some name in found; not hedged(verdict, name)}
 }
+
+# What is only perhaps public is no ground for a failure.
+hedged("fail", name) if not network.public_subnets[name]
 
 # A long list helps nobody: the first, and how many more.
 several(names) := sort(names)[0] if {
