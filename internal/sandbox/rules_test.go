@@ -2,11 +2,14 @@ package sandbox_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	rego "github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/ghsim"
 	"github.com/tollgate/tollgate/internal/sandbox"
 	"github.com/tollgate/tollgate/internal/toolchain"
@@ -172,5 +175,36 @@ func TestObligations(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// An organisation's policies and a repository's add up, and neither can take the other's away.
+func TestOrganisationsPolicies(t *testing.T) {
+	t.Parallel()
+	found := parts(t, toolchain.Terraform, toolchain.Git)
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "plan"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "plan", "house.rego"), []byte(named), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	fsys, err := rego.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := rego.Read("organisation", fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The repository's set has a package of the same name, whose rule never denies.
+	never := strings.ReplaceAll(named, `"two"`, `"never"`)
+	w := start(t, sandbox.Config{Terraform: found.Terraform, Files: fstest.MapFS{
+		"app/main.tf": {Data: []byte(one)}, "policies/plan/house.rego": {Data: []byte(never)},
+		"policies/plan/own.rego": {Data: []byte(strings.NewReplacer("main", "own", "two", "three").Replace(house))},
+	}, Args: []string{"--organisation-policies=" + dir, "--organisation-policies-digest=" + bundle.Digest}})
+	for value, conclusion := range map[string]string{"two": "failure", "three": "failure", "four": "success"} {
+		p := propose(t, w, value, map[string]string{"app/main.tf": strings.Replace(one, "one", value, 1)})
+		want(t, w, p.Info().HeadSHA, "tollgate/plan: app", conclusion)
 	}
 }
