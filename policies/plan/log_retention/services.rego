@@ -85,30 +85,11 @@ unnamed(r, entry) := [] if {
 
 managed_names := {name | some g in log_groups; name := tfplan.value(g, ["name"])}
 
-named_after(group) if {
+# The group is one of this plan, whatever its name will be.
+given(group) if {
 	some path in group.unnamed
 	some node in references.reached(group.r, path)
 	contains(node, ":aws_cloudwatch_log_group.")
-}
-
-named_after(group) if {
-	count(group.unnamed) > 0
-	some reference in names_to_come[object.get(group.r, "module_address", "")]
-	reference in ({concat(".", [group.r.type, group.r.name])} | same_origin(group))
-}
-
-same_origin(group) := {reference |
-	some path in group.unnamed
-	some reference in tfplan.expression(group.r, path).references
-	not regex.match(`^(?:each|count|path|terraform)\.`, reference)
-}
-
-# What the unknown names of log groups refer to, by module.
-names_to_come[home] contains reference if {
-	some g in log_groups
-	tfplan.unknown(g, ["name"])
-	home := object.get(g, "module_address", "")
-	some reference in tfplan.expression(g, ["name"]).references
 }
 
 judged contains tfplan.subject("service-logs", group.r) if {
@@ -138,7 +119,7 @@ judged contains tfplan.subject("service-logs", stream.r) if some stream in strea
 warn contains f if {
 	not parameters.allow_never_expire
 	some group in made
-	not named_after(group)
+	not given(group)
 	f := tfplan.undetermined("service-logs", group.r, group.path, unmanaged(group))
 }
 

@@ -20,7 +20,7 @@ subjects := array.concat(
 		some type in types
 		not listed(type)
 		some i in tfplan.positions[type]
-		shows_tags(input.resource_changes[i])
+		shows_tags(i)
 	],
 )
 
@@ -35,11 +35,11 @@ listed(type) if data.plan.required_tags.taggable[type]
 listed(type) if parameters.tag_blocks[type]
 
 # Types that came with a newer provider than the list. What can carry tags always plans tags_all.
-shows_tags(r) if "tags_all" in object.keys(r.change.after)
+shows_tags(i) if is_object(input.resource_changes[i].change.after.tags_all)
 
-shows_tags(r) if r.change.after_unknown.tags_all
+shows_tags(i) if input.resource_changes[i].change.after_unknown.tags_all == true
 
-judged contains tfplan.subject("tags", input.resource_changes[i]) if some i in subjects
+judged contains {"rule": "tags", "address": input.resource_changes[i].address} if some i in subjects
 
 # METADATA
 # title: The resource carries every required tag
@@ -57,14 +57,15 @@ judged contains tfplan.subject("tags", input.resource_changes[i]) if some i in s
 #   description: PCI DSS 4.0.1, requirement 12.5.1
 deny contains finding if {
 	some i in subjects
-	not sound(i)
+	not i in sound
 	r := input.resource_changes[i]
 	finding := object.union({"rule": "tags", "address": r.address}, verdict(facts(r)))
 }
 
 # The usual case, told quickly: it is known what AWS gets, and nothing is wrong with it.
-sound(i) if {
+sound := {i |
 	count(writers) == 0
+	some i in subjects
 	tags := input.resource_changes[i].change.after.tags_all
 	is_object(tags)
 	flawless(object.filter(tags, keys))

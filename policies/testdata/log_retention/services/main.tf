@@ -45,8 +45,8 @@ resource "aws_lambda_function" "chosen" {
   }
 }
 
-# Both names are unknown, but the one is made of the other.
-# want: pass service-logs aws_lambda_function.derived
+# Both names are unknown. The one is made of the other, but what else is in it cannot be told from the plan.
+# want: undetermined(warn) service-logs aws_lambda_function.derived function_name
 resource "aws_lambda_function" "derived" {
   function_name = terraform_data.later.id
   role          = "arn:aws:iam::123456789012:role/payments"
@@ -159,7 +159,7 @@ resource "aws_api_gateway_rest_api" "this" {
   name = "payments"
 }
 
-# want: pass service-logs aws_api_gateway_method_settings.managed
+# want: undetermined(warn) service-logs aws_api_gateway_method_settings.managed settings[0].logging_level
 resource "aws_api_gateway_method_settings" "managed" {
   rest_api_id = aws_api_gateway_rest_api.this.id
   stage_name  = "live"
@@ -285,8 +285,38 @@ resource "aws_elastic_beanstalk_configuration_template" "later" {
   }
 }
 
+# What it streams of its health is kept too shortly, although the rest is not.
+# want: fail(warn) service-logs aws_elastic_beanstalk_environment.health setting
+resource "aws_elastic_beanstalk_environment" "health" {
+  name                = "health"
+  application         = "payments"
+  solution_stack_name = "64bit Amazon Linux 2023 v4.3.0 running Python 3.12"
+
+  setting {
+    namespace = "aws:elasticbeanstalk:cloudwatch:logs"
+    name      = "StreamLogs"
+    value     = "true"
+  }
+  setting {
+    namespace = "aws:elasticbeanstalk:cloudwatch:logs"
+    name      = "RetentionInDays"
+    value     = "90"
+  }
+  setting {
+    namespace = "aws:elasticbeanstalk:cloudwatch:logs:health"
+    name      = "HealthStreamingEnabled"
+    value     = "true"
+  }
+}
+
 resource "aws_elastic_beanstalk_environment" "silent" {
   name                = "silent"
   application         = "payments"
   solution_stack_name = "64bit Amazon Linux 2023 v4.3.0 running Python 3.12"
+
+  setting {
+    namespace = "aws:elasticbeanstalk:cloudwatch:logs"
+    name      = "StreamLogs"
+    value     = "false"
+  }
 }

@@ -34,3 +34,10 @@ resource "aws_sqs_queue" "later_blank" {
   name     = "later-blank"
   tags     = { Team = "" }
 }
+
+# What this one writes into tags_all says nothing about the others.
+# want: undetermined tags aws_sqs_queue.forged tags
+resource "aws_sqs_queue" "forged" {
+  name     = "forged"
+  tags_all = { Environment = "production", Team = "payments", CostCenter = "engineering" }
+}
