@@ -20,6 +20,7 @@ unexport $(filter AWS_% TF_% TOLLGATE_%,$(.VARIABLES))
 stage := tools/stage
 setup := .tools/bin/setup -cache .tools/cache -cli-config "$$USER_CLI_CONFIG" -home "$$HOME" -lock infrastructure/.terraform.lock.hcl
 modules := $(patsubst infrastructure/modules/%/,%,$(wildcard infrastructure/modules/*/))
+conftest := .tools/conftest/v0.71.1/conftest
 sources := cmd infrastructure internal policies tools
 
 .PHONY: help
@@ -174,12 +175,12 @@ mutants: go ## List the conditions of policies that no fixture needs; takes some
 	@$(stage) --show 'mutants' $(GO) test -count=1 -timeout 60m ./policies -run TestMistakesAreNoticed -mutants -v
 
 .PHONY: bench
-bench: go test-setup .tools/bin/conftest ## Run the benchmarks
-	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/.tools/bin/conftest $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...
+bench: go test-setup $(conftest) ## Run the benchmarks
+	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/$(conftest) $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...
 
 # A module of its own: in that of the other tools it would get libraries that it was not made with.
-.tools/bin/conftest: Makefile
-	@GOBIN=$(CURDIR)/.tools/bin $(stage) 'compile conftest' $(GO) install -ldflags='-s -w' github.com/open-policy-agent/conftest@v0.71.1
+$(conftest):
+	@GOBIN=$(CURDIR)/$(@D) $(stage) 'compile conftest' $(GO) install -ldflags='-s -w' github.com/open-policy-agent/conftest@$(notdir $(@D))
 
 .PHONY: clean
 clean: ## Remove everything that these commands have made

@@ -29,9 +29,10 @@ var rooms = map[string]room{
 	"policies":       {ring: words},
 	"infrastructure": {ring: words},
 
-	"internal/fault":  {ring: words},
-	"internal/redact": {ring: words},
-	"internal/change": {ring: words, may: []string{"internal/fault"}},
+	"internal/fault":   {ring: words},
+	"internal/redact":  {ring: words},
+	"internal/change":  {ring: words, may: []string{"internal/fault"}},
+	"internal/bigplan": {ring: words}, // for benchmarks
 
 	"internal/github":                  {ring: adapters},
 	"internal/workspace":               {ring: adapters},
