@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -187,35 +188,24 @@ func (c *check) run(ctx context.Context, args []string) (report.CheckResult, err
 	defer c.progress.end()
 	plans, errs := make([]report.CheckedPlan, len(args)), make([]error, len(args))
 	turns := make(chan struct{}, min(runtime.NumCPU(), maxAtOnce))
-	done := make(chan int)
+	var wait sync.WaitGroup
 	for i, arg := range args {
-		go func() {
+		wait.Go(func() {
 			turns <- struct{}{}
 			c.progress.start(arg)
 			plans[i], errs[i] = c.one(ctx, arg)
 			c.progress.finish(arg, errs[i])
 			<-turns
-			done <- i
-		}()
+		})
 	}
-	result := report.CheckResult{PolicyDigest: c.digest()}
-	var rulesErr error
-	for _, set := range c.sets {
-		rules, err := gate.Rules(set, gate.ForPlans)
-		result.Rules, rulesErr = append(result.Rules, rules...), errors.Join(rulesErr, err)
-	}
-	for range args {
-		<-done
-	}
+	wait.Wait()
 	if err := errors.Join(errs...); err != nil && ctx.Err() == nil {
 		// What is wrong with the policies is said once, and not as something wrong with each plan.
 		if _, err := c.judge.Check(ctx, c.sets); err != nil {
 			return report.CheckResult{}, err
 		}
 	}
-	if rulesErr != nil {
-		return report.CheckResult{}, rulesErr
-	}
+	result := report.CheckResult{PolicyDigest: c.digest()}
 	for i, arg := range args {
 		if errs[i] != nil {
 			result.NotJudged = append(result.NotJudged, unjudged(arg, errs[i]))
@@ -224,7 +214,27 @@ func (c *check) run(ctx context.Context, args []string) (report.CheckResult, err
 		}
 		result.Plans = append(result.Plans, plans[i])
 	}
+	var err error
+	if result.Rules, err = c.rules(result.Plans); err != nil {
+		return report.CheckResult{}, err
+	}
 	return result, errors.Join(errs...)
+}
+
+// rules reads what the policies say of their rules, if anything was found: only then is it shown.
+func (c *check) rules(plans []report.CheckedPlan) ([]change.Rule, error) {
+	if !slices.ContainsFunc(plans, func(p report.CheckedPlan) bool { return len(p.Findings) > 0 }) {
+		return nil, nil
+	}
+	var all []change.Rule
+	for _, set := range c.sets {
+		rules, err := gate.Rules(set, gate.ForPlans)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rules...)
+	}
+	return all, nil
 }
 
 // notJudged names the argument that an error is about.
@@ -267,6 +277,9 @@ func (c *check) judged(ctx context.Context, arg string, plan io.Reader, source *
 	r, err := c.judge.Plan(ctx, c.sets, plan)
 	if err != nil {
 		return report.CheckedPlan{}, err
+	}
+	if !c.all {
+		r.Findings = slices.DeleteFunc(r.Findings, func(f change.Finding) bool { return f.Verdict == change.Pass })
 	}
 	p := report.CheckedPlan{Path: arg, Findings: r.Findings, ResourcesJudged: r.ResourcesJudged, File: inRepository(arg)}
 	for _, list := range c.waivers {
