@@ -131,9 +131,13 @@ default_group(r, path) := {"family": trim_prefix(name, "default."), "open": fals
 } else := {"family": concat("", [engine, version]), "open": version == ""} if {
 	tfplan.value(r, path) in {null, ""}
 	not unclear(r, path)
-	engine := object.get(r.change.after, "engine", "redshift")
+	engine := engine_of(r)
 	version := engine_version(r)
 }
+
+engine_of(r) := "redshift" if r.type == "aws_redshift_cluster"
+
+engine_of(r) := tfplan.value(r, ["engine"]) if is_string(tfplan.value(r, ["engine"]))
 
 engine_version(r) := tfplan.value(r, ["engine_version"]) if {
 	is_string(tfplan.value(r, ["engine_version"]))

@@ -40,7 +40,7 @@ encryption_problem(o) := object.union(tfplan.finding("encryption", o.resource, o
 	count(plain_values(o)) > 0
 	msg := sprintf("%s is %v, so %s.", [written(o), shown_value(o), harm(o)])
 } else := object.union(tfplan.undetermined("encryption", o.resource, o.path, msg), required(o)) if {
-	unclear(o.resource, o.path)
+	unclear_there(o)
 	msg := sprintf("%s is known only after the apply, so it is open whether %s.", [written(o), harm(o)])
 } else := object.union(tfplan.finding("encryption", o.resource, o.path, msg), required(o)) if {
 	fallback(o) == "insecure"
@@ -59,7 +59,9 @@ plain_values(o) := [value |
 	not encrypts(o.setting, value)
 ]
 
-values(o) := inner(o) if {
+values(o) := [] if {
+	o.block != "known"
+} else := inner(o) if {
 	o.setting.json
 } else := value if {
 	value := tfplan.value(o.resource, o.path)
@@ -83,7 +85,7 @@ shown_value(o) := "sensitive" if {
 } else := tfplan.value(o.resource, o.path)
 
 missing_name(o) := tfplan.attribute(o.path) if {
-	o.missing
+	o.block == "missing"
 } else := sprintf("%s in %s", [o.setting.json, written(o)]) if {
 	o.setting.json
 } else := written(o)

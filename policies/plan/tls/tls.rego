@@ -63,26 +63,28 @@ excused(r, setting) if {
 	unclear(r, path)
 }
 
-places(r, setting) := [{"resource": r, "path": path, "setting": setting, "missing": false}] if {
+places(r, setting) := [{"resource": r, "path": path, "setting": setting, "block": "known"}] if {
 	path := [setting.attribute, setting.key]
 } else := there if {
 	names := split(setting.attribute, ".")
-	there := [{"resource": r, "path": path, "setting": setting, "missing": false} |
+	there := [{"resource": r, "path": path, "setting": setting, "block": block} |
 		some path in tfplan.paths(r, names)
-		not block_left_out(r, path, count(names))
+		block := block_at(r, path, count(names))
+		block != "missing"
 	]
 	count(there) > 0
-} else := [{"resource": r, "path": [split(setting.attribute, ".")[0]], "setting": setting, "missing": true}] if {
+} else := [{"resource": r, "path": [split(setting.attribute, ".")[0]], "setting": setting, "block": "missing"}] if {
 	setting.absent
 } else := []
 
-# A block that the provider may add by itself is planned as unknown if it is not written; any other
-# only if it comes from a dynamic block of unknown length.
-block_left_out(r, path, depth) if {
+# A path that ends before the attribute leads to a block that is planned as unknown. One that AWS may
+# fill in is so if it is not written; any other only if it is a dynamic block of unknown length.
+block_at(r, path, depth) := "known" if {
+	count([name | some name in path; is_string(name)]) == depth
+} else := "missing" if {
 	path[0] in parameters.computed_blocks
-	count([name | some name in path; is_string(name)]) < depth
 	references.left_out(r, path)
-}
+} else := "unclear"
 
 # The value is written in the configuration, but known only after the apply.
 unclear(r, path) if {
@@ -90,20 +92,27 @@ unclear(r, path) if {
 	not references.left_out(r, path)
 }
 
+unclear_there(o) if o.block == "unclear"
+
+unclear_there(o) if {
+	o.block == "known"
+	unclear(o.resource, o.path)
+}
+
 # What AWS does where the entry's attribute is not set: secure, insecure or unclear.
 fallback(o) := o.setting.absent if {
-	o.missing
+	o.block == "missing"
 } else := o.setting.absent if {
 	o.setting.json
 	count(inner(o)) == 0
-	not unclear(o.resource, o.path)
+	not unclear_there(o)
 } else := o.setting.unset if {
 	o.setting.json
 	null in inner(o)
 } else := o.setting.unset if {
 	not o.setting.json
 	tfplan.value(o.resource, o.path) == null
-	not unclear(o.resource, o.path)
+	not unclear_there(o)
 }
 
 # The values in an attribute that is JSON, null where the object around a value does not have it.
@@ -118,6 +127,6 @@ inner(o) := [object.get(around, steps[count(steps) - 1], null) |
 ]
 
 # How the entry's attribute is written in HCL.
-written(o) := o.setting.attribute if o.missing
+written(o) := tfplan.attribute(o.path) if o.block == "known"
 
-written(o) := tfplan.attribute(o.path) if not o.missing
+written(o) := o.setting.attribute if o.block != "known"

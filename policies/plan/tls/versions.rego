@@ -44,7 +44,7 @@ version_problem(o) := object.union_n([instead(o), tfplan.finding("version", o.re
 	fallback(o) == "insecure"
 	msg := sprintf("%s is not set, and AWS then accepts TLS versions older than 1.2, which can be broken.", [written(o)])
 } else := object.union(instead(o), tfplan.undetermined("version", o.resource, o.path, msg)) if {
-	unclear(o.resource, o.path)
+	unclear_there(o)
 	msg := sprintf("The security policy in %s is known only after the apply.", [written(o)])
 }
 

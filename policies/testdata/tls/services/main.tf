@@ -232,3 +232,94 @@ resource "aws_iot_domain_configuration" "old" {
     security_policy = "IoTSecurityPolicy_TLS12_1_0_2016_01"
   }
 }
+
+# AWS encrypts in both directions unless it is told otherwise.
+# want: pass encryption aws_msk_cluster.unset
+resource "aws_msk_cluster" "unset" {
+  cluster_name           = "unset"
+  kafka_version          = "3.6.0"
+  number_of_broker_nodes = 2
+  broker_node_group_info {
+    instance_type   = "kafka.m5.large"
+    client_subnets  = ["subnet-0a", "subnet-0b"]
+    security_groups = ["sg-0a"]
+  }
+}
+
+# want: pass encryption aws_msk_cluster.at_rest
+resource "aws_msk_cluster" "at_rest" {
+  cluster_name           = "at-rest"
+  kafka_version          = "3.6.0"
+  number_of_broker_nodes = 2
+  broker_node_group_info {
+    instance_type   = "kafka.m5.large"
+    client_subnets  = ["subnet-0a", "subnet-0b"]
+    security_groups = ["sg-0a"]
+  }
+  encryption_info {
+    encryption_at_rest_kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/0a"
+  }
+}
+
+# A block of unknown length is neither there nor missing.
+# want: undetermined encryption aws_msk_cluster.dynamic encryption_info
+# want: undetermined encryption aws_msk_cluster.dynamic encryption_info
+resource "aws_msk_cluster" "dynamic" {
+  cluster_name           = "dynamic"
+  kafka_version          = "3.6.0"
+  number_of_broker_nodes = 2
+  broker_node_group_info {
+    instance_type   = "kafka.m5.large"
+    client_subnets  = ["subnet-0a", "subnet-0b"]
+    security_groups = ["sg-0a"]
+  }
+  dynamic "encryption_info" {
+    for_each = terraform_data.later.output == "x" ? [] : [true]
+    content {
+      encryption_in_transit {
+        client_broker = "PLAINTEXT"
+      }
+    }
+  }
+}
+
+# want: pass encryption aws_cloudsearch_domain.good
+# want: pass version aws_cloudsearch_domain.good
+resource "aws_cloudsearch_domain" "good" {
+  name = "good"
+  endpoint_options {
+    enforce_https       = true
+    tls_security_policy = "Policy-Min-TLS-1-2-2019-07"
+  }
+}
+
+# want: fail encryption aws_cloudsearch_domain.unset endpoint_options
+resource "aws_cloudsearch_domain" "unset" {
+  name = "unset"
+}
+
+# want: pass version aws_iot_domain_configuration.unset
+resource "aws_iot_domain_configuration" "unset" {
+  name = "unset"
+}
+
+# The members of a global group have the primary's encryption.
+# want: pass encryption aws_elasticache_replication_group.secondary
+resource "aws_elasticache_replication_group" "secondary" {
+  replication_group_id        = "secondary"
+  description                 = "secondary"
+  global_replication_group_id = "ldgnf-payments"
+}
+
+# want: fail encryption aws_opensearch_domain.nodes node_to_node_encryption[0].enabled
+# want: pass version aws_opensearch_domain.nodes
+resource "aws_opensearch_domain" "nodes" {
+  domain_name = "nodes"
+  domain_endpoint_options {
+    enforce_https       = true
+    tls_security_policy = "Policy-Min-TLS-1-2-2019-07"
+  }
+  node_to_node_encryption {
+    enabled = false
+  }
+}
