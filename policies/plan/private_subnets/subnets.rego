@@ -249,7 +249,6 @@ touched(_, _, names) if network.opened(names)
 
 unproven(p) := tfplan.undetermined("public-subnet", p.resource, doubts[0].path, doubts[0].msg) if {
 	doubts := [{"path": spot.path, "msg": msg} | some spot in p.spots; msg := doubt(p.resource, spot)]
-	count(doubts) > 0
 }
 
 doubt(r, spot) := sprintf("The plan does not tell how %s is routed, so it may be public.", [several(unclear)]) if {
@@ -327,6 +326,5 @@ mapping_problem(r, path) := tfplan.finding("public-ip-on-launch", r, path, msg) 
 	msg := sprintf("Whatever starts in this subnet gets a public address, because map_public_ip_on_launch is %v.", [tfplan.shown(r, path)])
 } else := tfplan.undetermined("public-ip-on-launch", r, path, msg) if {
 	tfplan.unknown(r, path)
-	not references.left_out(r, path)
-	msg := "Whether hosts in this subnet get public addresses is known only after the apply."
+	msg := "map_public_ip_on_launch is known only after the apply, so hosts in this subnet may get public addresses."
 }

@@ -326,3 +326,50 @@ resource "aws_apprunner_service" "default" {
     }
   }
 }
+
+# Other settings, empty ones, and a template that may bring its own.
+# want: undetermined(warn) public-subnet aws_elastic_beanstalk_environment.empty setting
+resource "aws_elastic_beanstalk_environment" "empty" {
+  name        = "empty"
+  application = "app"
+  setting {
+    namespace = "app:custom"
+    name      = "Subnets"
+    value     = "subnet-0public"
+  }
+  setting {
+    namespace = "aws:ec2:vpc"
+    name      = "DBSubnets"
+    value     = ""
+  }
+}
+
+resource "aws_elastic_beanstalk_environment" "template" {
+  name          = "template"
+  application   = "app"
+  template_name = "made-elsewhere"
+}
+
+# On EC2, the hosts have addresses and jobs have none.
+resource "aws_batch_job_definition" "hosts" {
+  name                  = "hosts"
+  type                  = "container"
+  platform_capabilities = ["EC2"]
+  container_properties = jsonencode({
+    image            = "app:1"
+    executionRoleArn = terraform_data.later.id
+  })
+}
+
+# The word may stand elsewhere.
+resource "aws_batch_job_definition" "word" {
+  name                  = "word"
+  type                  = "container"
+  platform_capabilities = ["EC2"]
+  container_properties = jsonencode({
+    image       = "app:1"
+    environment = [{ name = "LOGGING", value = "ENABLED" }]
+    vcpus       = 1
+    memory      = 512
+  })
+}
