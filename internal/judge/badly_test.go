@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -19,6 +20,22 @@ import (
 )
 
 const canary = "canary-4711"
+
+// idle ends when it is killed, or when it was forgotten.
+func idle() int {
+	<-time.After(2 * time.Minute)
+	return 0
+}
+
+// withChild is a process that has started another one and then does its work.
+func withChild() int {
+	other := exec.Command(os.Args[0], "idle")
+	other.Stderr = os.Stderr
+	if other.Start() != nil {
+		return 9
+	}
+	return judge.Main()
+}
 
 // badly lets the real process work, and does something to what it answers.
 func badly(how string) int {
@@ -61,7 +78,8 @@ func badly(how string) int {
 	case "a shorter plan":
 		said = strings.Replace(said, `"plan_bytes":`, `"plan_bytes":1`, 1)
 	case "no result":
-		said = strings.Replace(said, `"result":`, `"decision":`, 1)
+		from, to := strings.Index(said, `,"result":`), strings.Index(said, "}\n"+end)
+		said = said[:from] + "}" + said[to:]
 	case "endless":
 		for {
 			fmt.Println(`{"step":{"doing":"compile","set":"first"}}`)
@@ -157,8 +175,11 @@ func server(dir string) int {
 	if err != nil {
 		return 9
 	}
-	fmt.Println("started")
-	_, _ = p.Plan(context.Background(), strings.NewReader(plan))
+	// When the end of the plan is asked for, the process has all of it, and will not stop by itself.
+	_, _ = p.Plan(context.Background(), io.MultiReader(strings.NewReader(plan), readerFunc(func([]byte) (int, error) {
+		fmt.Println("started")
+		return 0, io.EOF
+	})))
 	return 0
 }
 
@@ -182,7 +203,7 @@ func TestProcessThatMisbehaves(t *testing.T) {
 		"one set has not judged": half,
 		"fewer resources":        half,
 		"a shorter plan":         half,
-		"no result":              broken,
+		"no result":              half,
 		"answer and bad end":     died,
 		"killed":                 "was killed",
 		"crash":                  "ended without a complete answer",

@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		os.Exit(inspected())
 	case len(os.Args) == 3 && os.Args[1] == "server":
 		os.Exit(server(os.Args[2]))
+	case len(os.Args) == 2 && os.Args[1] == "with-child":
+		os.Exit(withChild())
+	case len(os.Args) == 2 && os.Args[1] == "idle":
+		os.Exit(idle())
 	}
 	os.Exit(m.Run())
 }
@@ -134,11 +138,23 @@ func TestSetsAddUp(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t, limits("judge"))
 	ours := set(t, "ours", "plan/x.rego", `package x
+
+# METADATA
+# custom:
+#   id: deny
+#   waivable: false
 deny contains "shared"
+
 deny contains "ours"
 `)
 	theirs := set(t, "theirs", "plan/x.rego", `package x
+
 deny contains "shared"
+
+# METADATA
+# custom:
+#   id: warn
+#   waivable: false
 warn contains "theirs"
 `)
 	applies := set(t, "applies", "apply/x.rego", "package x\n\ndeny contains \"no\"\n")
@@ -152,6 +168,9 @@ warn contains "theirs"
 	}
 	if diff := cmp.Diff([]string{"ours", "shared", "theirs"}, messages); diff != "" || r.ResourcesJudged != 1 {
 		t.Errorf("%d resources judged, findings (-want +got):\n%s", r.ResourcesJudged, diff)
+	}
+	if diff := cmp.Diff([]string{"x/deny", "x/warn"}, r.Unwaivable); diff != "" {
+		t.Errorf("rules that cannot be waived (-want +got):\n%s", diff)
 	}
 
 	_, err = j.Plan(t.Context(), sets(applies), strings.NewReader(plan))
@@ -181,8 +200,9 @@ warn contains "careful"
 		sets []*gate.Source
 		want gate.Decision
 	}{
-		"one that allows":  {sets(yes, plans), gate.Decision{Allowed: true, Requirements: []gate.Requirement{{Text: "a", Met: true}}, Warnings: []string{"careful"}}},
-		"one that refuses": {sets(yes, no), gate.Decision{Denials: []gate.Denial{{Rule: "deny", Message: "not ann"}}, Requirements: []gate.Requirement{{Text: "b"}, {Text: "a", Met: true}}, Warnings: []string{"careful"}}},
+		"one that allows":         {sets(yes, plans), gate.Decision{Allowed: true, Requirements: []gate.Requirement{{Text: "a", Met: true}}, Warnings: []string{"careful"}}},
+		"one that refuses, first": {sets(no, yes), gate.Decision{Denials: []gate.Denial{{Rule: "deny", Message: "not ann"}}, Requirements: []gate.Requirement{{Text: "b"}, {Text: "a", Met: true}}, Warnings: []string{"careful"}}},
+		"one that refuses":        {sets(yes, no), gate.Decision{Denials: []gate.Denial{{Rule: "deny", Message: "not ann"}}, Requirements: []gate.Requirement{{Text: "b"}, {Text: "a", Met: true}}, Warnings: []string{"careful"}}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -297,6 +317,34 @@ func TestContextEndsTheProcess(t *testing.T) {
 	cancel()
 	_, err = p.Plan(t.Context(), strings.NewReader(plan))
 	wantFault(t, err, "was stopped before it was done")
+
+	if p, err = j.Prepare(t.Context(), src); err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	_, err = p.Plan(ctx, strings.NewReader(plan))
+	wantFault(t, err, "was stopped before it was done")
+}
+
+func TestWaitingForThePlanIsNotLimited(t *testing.T) {
+	t.Parallel()
+	cfg := limits("judge")
+	cfg.Time = 2 * time.Second
+	j := newJudge(t, cfg)
+	prepare := func(condition string) *judge.Prepared {
+		p, err := j.Prepare(t.Context(), sets(rule(t, "set", condition)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		return p
+	}
+	sound, endless := prepare("true"), prepare(forever)
+	<-time.After(cfg.Time + time.Second/2)
+	r, err := sound.Plan(t.Context(), strings.NewReader(plan))
+	wantNo(t, r, err)
+	_, err = endless.Plan(t.Context(), strings.NewReader(plan))
+	wantFault(t, err, "Judging by the policies of set took longer than 2s")
 }
 
 type readerFunc func([]byte) (int, error)

@@ -12,6 +12,9 @@ import (
 // Every bomb is finite and has a twin that differs in one number: with its limit switched off it
 // would end with the twin's verdict, so that the test can tell a limit from a rule that just fails.
 
+// forever is a rule that no test can wait for.
+const forever = "count([1 | some i in numbers.range(1, 1000000); some j in numbers.range(1, 1000000); i * j < 0]) == 0"
+
 func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	cfg := limits("judge")
@@ -30,6 +33,25 @@ func TestTimeLimit(t *testing.T) {
 			_, err = j.Plan(t.Context(), sets(rule(t, "set", fmt.Sprintf(condition, 2500))), strings.NewReader(plan))
 			wantFault(t, err, "Judging by the policies of set took longer than 2s", "not allowed", "in set", "--policy-timeout")
 		})
+	}
+}
+
+// The other process holds standard error, so that the end of the first alone would not do.
+func TestTimeLimitEndsTheWholeGroup(t *testing.T) {
+	t.Parallel()
+	cfg := limits("with-child")
+	cfg.Time = 2 * time.Second
+	j := newJudge(t, cfg)
+	done := make(chan error, 1)
+	go func() {
+		_, err := j.Plan(t.Context(), sets(rule(t, "set", forever)), strings.NewReader(plan))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		wantFault(t, err, "took longer than 2s")
+	case <-time.After(time.Minute):
+		t.Error("a process lives on after the time limit")
 	}
 }
 
