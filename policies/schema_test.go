@@ -46,16 +46,16 @@ func TestSchema(t *testing.T) {
 		t.Parallel()
 		checkTaggable(t, schema)
 	})
-	files, err := filepath.Glob("testdata/schema/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no lists: %v", err)
+	parameters, err := filepath.Glob("plan/*/parameters.yaml")
+	if err != nil || len(parameters) == 0 {
+		t.Fatalf("no families: %v", err)
 	}
-	for _, file := range files {
-		family := strings.TrimSuffix(filepath.Base(file), ".yaml")
+	for _, file := range parameters {
+		family := filepath.Base(filepath.Dir(file))
 		t.Run(family, func(t *testing.T) {
 			t.Parallel()
 			lists := map[string]schemaList{}
-			readYAML(t, file, &lists)
+			readYAML(t, filepath.Join("testdata", "schema", family+".yaml"), &lists)
 			list := lists[family]
 			named := attributesInTables(familyData(t, family), list.Tables, filepath.Join("plan", family))
 			missing, stale := list.compare(schema, family, named, ruleIDs(t, family))

@@ -128,14 +128,14 @@ warn contains f if {
 	f := stream_problem(stream)
 }
 
-unmanaged(group) := sprintf("This plan does not manage the log group %s: if the service makes it, its events never expire.", [concat(", ", missing)]) if {
+unmanaged(group) := sprintf("This plan does not manage the log group%s %s: what the service makes itself never expires.", [plural, concat(", ", missing)]) if {
 	missing := sort(group.names - managed_names)
-	count(missing) > 0
+	plural := ["", "s"][min([1, count(missing) - 1])]
 }
 
 unmanaged(group) := msg if {
 	count(group.names) == 0
-	msg := "The service writes to a log group whose name is known only after the apply: if it makes the group, its events never expire."
+	msg := "The service writes to a log group whose name is known only after the apply: what the service makes itself never expires."
 }
 
 # What Elastic Beanstalk streams to log groups, which it makes with a retention of its own.

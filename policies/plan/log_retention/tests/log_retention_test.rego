@@ -50,7 +50,7 @@ group(name) := {
 warnings contains f.msg if some f in log_retention.warn
 
 test_groups_of_services if {
-	warnings == {"This plan does not manage the log group /aws/lambda/f: if the service makes it, its events never expire."} with input as {"resource_changes": [lambda, group("other")]}
+	warnings == {"This plan does not manage the log group /aws/lambda/f: what the service makes itself never expires."} with input as {"resource_changes": [lambda, group("other")]}
 	count(warnings) == 0 with input as {"resource_changes": [lambda, group("/aws/lambda/f")]}
 }
 
