@@ -69,9 +69,21 @@ groups_at(r, path, type) := near if {
 } else := groups_named(r, path, type)
 
 groups_named(r, path, type) := [g |
-	some address in references.meant(r, path, {type})
+	addresses := references.meant(r, path, {type}) | {address |
+		some name in references.values(r, path)
+		some address in groups_by_name[type][name]
+	}
+	some address in addresses
 	some g in groups_by_address[type][address]
 ]
+
+# Where the name of a group stands in an attribute of another name, plans know it before the id.
+groups_by_name[type][name] contains g.address if {
+	some type, setting in parameters.groups
+	some g in tfplan.of_type(type)
+	name := tfplan.value(g, [setting.name])
+	is_string(name)
+}
 
 groups_by_address := {type: by_address |
 	some type, _ in parameters.groups

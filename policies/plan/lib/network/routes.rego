@@ -76,9 +76,16 @@ other_gateway_named(r, path) if {
 only_other_gateway(r, path) if {
 	not internet_gateway_named(r, path)
 	count(references.meant(r, path, other_gateways)) > 0
+	count(references.loose_ends(r, path)) == 0
 }
 
-other_gateways := {"aws_vpn_gateway", "aws_vpc_endpoint"}
+other_gateways := {
+	"aws_ec2_transit_gateway",
+	"aws_egress_only_internet_gateway",
+	"aws_nat_gateway",
+	"aws_vpc_endpoint",
+	"aws_vpn_gateway",
+}
 
 destinations := {"cidr_block", "ipv6_cidr_block", "destination_cidr_block", "destination_ipv6_cidr_block"}
 

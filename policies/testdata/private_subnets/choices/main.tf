@@ -444,3 +444,25 @@ resource "aws_elasticache_replication_group" "foreign" {
   node_type            = "cache.t3.micro"
   subnet_group_name    = "made-elsewhere"
 }
+
+# The VPC by way of a second address range.
+resource "aws_vpc" "wide" {
+  cidr_block = "10.4.0.0/16"
+}
+
+resource "aws_vpc_ipv4_cidr_block_association" "wide" {
+  vpc_id     = aws_vpc.wide.id
+  cidr_block = "10.5.0.0/16"
+}
+
+# want: pass public-ip-on-launch aws_subnet.wide
+resource "aws_subnet" "wide" {
+  vpc_id     = aws_vpc_ipv4_cidr_block_association.wide.vpc_id
+  cidr_block = "10.5.1.0/24"
+}
+
+# want: pass public-subnet aws_efs_mount_target.wide
+resource "aws_efs_mount_target" "wide" {
+  file_system_id = "fs-0a"
+  subnet_id      = aws_subnet.wide.id
+}

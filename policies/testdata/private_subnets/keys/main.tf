@@ -204,3 +204,118 @@ resource "aws_efs_mount_target" "single" {
   file_system_id = "fs-0a"
   subnet_id      = aws_subnet.single.id
 }
+
+# A group by the name that the plan knows before the id.
+resource "aws_dms_replication_subnet_group" "launching" {
+  replication_subnet_group_id          = "launching"
+  replication_subnet_group_description = "launching"
+  subnet_ids                           = [aws_subnet.launching.id, aws_subnet.single.id]
+}
+
+# want: pass public-address aws_dms_replication_instance.launching
+# want: fail public-subnet aws_dms_replication_instance.launching replication_subnet_group_id
+resource "aws_dms_replication_instance" "launching" {
+  replication_instance_id     = "launching"
+  replication_instance_class  = "dms.t3.micro"
+  replication_subnet_group_id = "launching"
+}
+
+# A gateway by way of its attachment.
+resource "aws_internet_gateway" "attached" {}
+
+resource "aws_internet_gateway_attachment" "attached" {
+  internet_gateway_id = aws_internet_gateway.attached.id
+  vpc_id              = aws_vpc.main.id
+}
+
+resource "aws_route_table" "attached" {
+  vpc_id = aws_vpc.main.id
+}
+
+resource "aws_route" "attached" {
+  route_table_id         = aws_route_table.attached.id
+  destination_cidr_block = "0.0.0.0/0"
+  gateway_id             = aws_internet_gateway_attachment.attached.internet_gateway_id
+}
+
+# want: pass public-ip-on-launch aws_subnet.attached
+resource "aws_subnet" "attached" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.0.10.0/24"
+}
+
+resource "aws_route_table_association" "attached" {
+  subnet_id      = aws_subnet.attached.id
+  route_table_id = aws_route_table.attached.id
+}
+
+# want: fail public-subnet aws_efs_mount_target.attached subnet_id
+resource "aws_efs_mount_target" "attached" {
+  file_system_id = "fs-0a"
+  subnet_id      = aws_subnet.attached.id
+}
+
+# A NAT gateway in the attribute for internet gateways is a NAT gateway still.
+resource "aws_nat_gateway" "main" {
+  subnet_id         = aws_subnet.single.id
+  connectivity_type = "private"
+}
+
+resource "aws_route_table" "nat" {
+  vpc_id = aws_vpc.main.id
+  route {
+    cidr_block = "0.0.0.0/0"
+    gateway_id = aws_nat_gateway.main.id
+  }
+}
+
+# want: pass public-ip-on-launch aws_subnet.nat
+resource "aws_subnet" "nat" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.0.11.0/24"
+}
+
+resource "aws_route_table_association" "nat" {
+  subnet_id      = aws_subnet.nat.id
+  route_table_id = aws_route_table.nat.id
+}
+
+# want: pass public-subnet aws_efs_mount_target.nat
+resource "aws_efs_mount_target" "nat" {
+  file_system_id = "fs-0a"
+  subnet_id      = aws_subnet.nat.id
+}
+
+# A gateway that comes from a local, beside another that does not.
+locals {
+  gateway = aws_internet_gateway.main.id
+}
+
+resource "aws_route_table" "local" {
+  vpc_id = aws_vpc.main.id
+  route {
+    cidr_block = "0.0.0.0/0"
+    gateway_id = local.gateway
+  }
+  route {
+    cidr_block     = "10.9.0.0/16"
+    nat_gateway_id = aws_nat_gateway.main.id
+  }
+}
+
+# want: pass public-ip-on-launch aws_subnet.local
+resource "aws_subnet" "local" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.0.12.0/24"
+}
+
+resource "aws_route_table_association" "local" {
+  subnet_id      = aws_subnet.local.id
+  route_table_id = aws_route_table.local.id
+}
+
+# want: undetermined(warn) public-subnet aws_efs_mount_target.local subnet_id
+resource "aws_efs_mount_target" "local" {
+  file_system_id = "fs-0a"
+  subnet_id      = aws_subnet.local.id
+}
