@@ -36,10 +36,6 @@ deny contains f if {
 
 retention_problem(r, path) := tfplan.undetermined("retention", r, path, "The retention is known only after the apply.") if {
 	tfplan.unknown(r, path)
-} else := tfplan.undetermined("retention", r, path, "Whether AWS fixes the retention depends on log_group_class, which is known only after the apply.") if {
-	wrong_days(tfplan.value(r, path), "")
-	tfplan.unknown(r, ["log_group_class"])
-	tfplan.expression(r, ["log_group_class"])
 } else := tfplan.finding("retention", r, path, wrong_days(tfplan.value(r, path), tfplan.shown(r, path)))
 
 # What is wrong with a time in days. The provider plans an unset value as 0; null is here for one that

@@ -64,10 +64,19 @@ resource "aws_cloudwatch_log_group" "delivery" {
   log_group_class = "DELIVERY"
 }
 
-# want: undetermined retention aws_cloudwatch_log_group.unknown_class retention_in_days
+# Only what is known to have this class is left out.
+# want: fail retention aws_cloudwatch_log_group.unknown_class retention_in_days
 resource "aws_cloudwatch_log_group" "unknown_class" {
   name              = "unknown-class"
   log_group_class   = terraform_data.later.id
+  retention_in_days = 1
+}
+
+# A class that is not set after all is the standard one, though the plan says that it is unknown.
+# want: fail retention aws_cloudwatch_log_group.null_class retention_in_days
+resource "aws_cloudwatch_log_group" "null_class" {
+  name              = "null-class"
+  log_group_class   = var.none
   retention_in_days = 1
 }
 
