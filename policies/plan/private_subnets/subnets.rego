@@ -62,11 +62,20 @@ given(r, path) if {
 
 source(r, path) := {"resource": r, "path": path, "subnets": network.subnets_at(r, path)}
 
-# Subnet groups of the same name may stand in several regions.
-groups_at(r, path, type) := near if {
+# Subnet groups of the same name may stand in several regions and, with a module that is called twice,
+# in several modules.
+groups_at(r, path, type) := here if {
+	here := [g | some g in groups_named(r, path, type); same_module(g, r)]
+	count(here) > 0
+} else := near if {
 	near := [g | some g in groups_named(r, path, type); same_provider(g, r)]
 	count(near) > 0
 } else := groups_named(r, path, type)
+
+same_module(a, b) if {
+	object.get(a, "module_address", "") == object.get(b, "module_address", "")
+	same_provider(a, b)
+}
 
 groups_named(r, path, type) := [g |
 	addresses := references.meant(r, path, {type}) | {address |

@@ -319,3 +319,16 @@ resource "aws_efs_mount_target" "local" {
   file_system_id = "fs-0a"
   subnet_id      = aws_subnet.local.id
 }
+
+# Two calls of one module, whose groups have the same name.
+# want: pass public-subnet module.store.aws_elasticache_replication_group.this
+module "store" {
+  source  = "./store"
+  subnets = [aws_subnet.single.id]
+}
+
+# want: fail public-subnet module.open_store.aws_elasticache_replication_group.this subnet_group_name
+module "open_store" {
+  source  = "./store"
+  subnets = [aws_subnet.launching.id]
+}
