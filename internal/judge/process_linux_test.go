@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,9 +42,12 @@ func TestProcessEndsWithTheServer(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "started\n" {
 		t.Fatalf("the server says %q, %v", line, err)
 	}
-	child := childOf(t, parent.Process.Pid)
-	if ended(t, child, 0) {
-		t.Fatal("the process ended before the server")
+	pid, child := childOf(t, parent.Process.Pid)
+	// Deep in its loop it says no more, and so cannot notice by itself that nobody listens.
+	for clockTicks(t, pid) < 50 {
+		if ended(t, child, 50*time.Millisecond) {
+			t.Fatal("the process ended before the server")
+		}
 	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -54,8 +58,23 @@ func TestProcessEndsWithTheServer(t *testing.T) {
 	}
 }
 
-// childOf returns a handle on the only child of a process.
-func childOf(t *testing.T, pid int) int {
+// clockTicks is the processor time that a process has used, in hundredths of a second.
+func clockTicks(t *testing.T, pid int) int {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, fields, _ := strings.Cut(string(stat), ") ")
+	ticks, err := strconv.Atoi(strings.Fields(fields)[11])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ticks
+}
+
+// childOf returns the only child of a process, and a handle on it.
+func childOf(t *testing.T, pid int) (child, pidfd int) {
 	t.Helper()
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
@@ -66,7 +85,6 @@ func childOf(t *testing.T, pid int) int {
 		if err != nil {
 			continue // a thread that has ended
 		}
-		var child int
 		if _, err := fmt.Sscan(string(text), &child); err != nil {
 			continue
 		}
@@ -75,10 +93,10 @@ func childOf(t *testing.T, pid int) int {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Close(fd) })
-		return fd
+		return child, fd
 	}
 	t.Fatal("the server has no child")
-	return -1
+	return 0, -1
 }
 
 // ended waits for the end of a process.
