@@ -10,19 +10,16 @@ import data.plan.lib.tfplan
 import data.plan.required_tags.parameters
 
 # Positions in resource_changes, because these are cheap to hand around in a plan of many thousands.
-subjects := array.concat(
-	[i |
-		some type in types
-		listed(type)
-		some i in tfplan.positions[type]
-	],
-	[i |
-		some type in types
-		not listed(type)
-		some i in tfplan.positions[type]
-		shows_tags(i)
-	],
-)
+subjects := {i |
+	some type in types
+	listed(type)
+	some i in tfplan.positions[type]
+} | {i |
+	some type in types
+	not listed(type)
+	some i in tfplan.positions[type]
+	shows_tags(i)
+}
 
 types := [type |
 	some type, _ in tfplan.positions
@@ -56,8 +53,7 @@ judged contains {"rule": "tags", "address": input.resource_changes[i].address} i
 # - ref: https://www.pcisecuritystandards.org/document_library/
 #   description: PCI DSS 4.0.1, requirement 12.5.1
 deny contains finding if {
-	some i in subjects
-	not i in sound
+	some i in (subjects - sound)
 	r := input.resource_changes[i]
 	finding := object.union({"rule": "tags", "address": r.address}, verdict(facts(r)))
 }
