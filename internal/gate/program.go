@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -19,12 +18,12 @@ import (
 
 // program is the compiled rules of one gate.
 type program struct {
-	set   string
-	gate  string
-	asked []question
-	query rego.PreparedEvalQuery
-	needs needs
-	notes notes
+	set       string
+	gate      string
+	asked     []question
+	inquiries []inquiry
+	needs     needs
+	notes     notes
 
 	levels levels
 	kept   kept
@@ -81,14 +80,8 @@ func compile(src *sources, gate string) (*program, error) {
 		return nil, err
 	}
 	p.needs = readNeeds(compiler)
-	p.query, err = rego.New(
-		rego.Compiler(compiler),
-		rego.Capabilities(capabilities()),
-		rego.Query(queryText(p.asked)),
-		rego.Store(inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))),
-		rego.StrictBuiltinErrors(true),
-	).PrepareForEval(context.Background())
-	if err != nil {
+	store := inmem.NewFromObjectWithOpts(data, inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	if p.inquiries, err = prepare(compiler, store, p.asked); err != nil {
 		return nil, unusable(src.name, gate, "do not compile", err)
 	}
 	return p, nil
@@ -145,78 +138,11 @@ func packageName(m *ast.Module) string {
 	return strings.TrimPrefix(m.Package.Path.String(), "data.")
 }
 
-// queryText asks for everything in one query, so that shared helpers are evaluated once. The
-// comprehensions keep a rule that is undefined from making the whole answer undefined.
-func queryText(asked []question) string {
-	var b strings.Builder
-	b.WriteString("answers = [")
-	for i, q := range asked {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "[x | x := %s]", q.ref)
-	}
-	b.WriteString("]")
-	return b.String()
-}
-
-// answer is what one question was answered with.
-type answer struct {
-	question
-	members []*ast.Term
-}
-
-// eval asks all questions about input. An error means that nothing was judged.
-func (p *program) eval(ctx context.Context, input ast.Value) ([]answer, error) {
-	results, err := p.query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalGenerateJSON(asTerm), rego.EvalVirtualCache(newCache()))
-	if err != nil {
-		return nil, p.unjudged(ctx, err)
-	}
-	if len(results) != 1 {
-		return nil, p.broken("gave no answer")
-	}
-	bound, _ := results[0].Bindings["answers"].(*ast.Term)
-	values := slices.Collect(elements(bound))
-	if len(values) != len(p.asked) {
-		return nil, p.broken("gave no answer")
-	}
-	answers := make([]answer, 0, len(values))
-	for i, q := range p.asked {
-		members, err := p.members(q, values[i])
-		if err != nil {
-			return nil, err
-		}
-		answers = append(answers, answer{q, members})
-	}
-	return answers, nil
-}
-
-// asTerm keeps the engine from turning every answer into JSON: there is one for every resource and rule.
-func asTerm(t *ast.Term, _ *rego.EvalContext) (any, error) { return t, nil }
-
-func (p *program) members(q question, value *ast.Term) ([]*ast.Term, error) {
-	for only := range elements(value) {
-		switch v := only.Value.(type) {
-		case ast.Set:
-			return v.Slice(), nil
-		case *ast.Array:
-			return slices.Collect(elements(only)), nil
-		}
-		return nil, p.broken(q.ref + " is no set")
-	}
-	return nil, nil // undefined: a rule without "contains" whose body does not hold
-}
-
-// native turns a member into what JSON would hold.
-func (p *program) native(q question, member *ast.Term) (any, error) {
-	value, err := ast.JSON(member.Value)
-	if err != nil {
-		return nil, p.broken(q.ref + " has a member that is no JSON")
-	}
-	return value, nil
-}
-
 func (p *program) unjudged(ctx context.Context, err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return known
+	}
 	if ctx.Err() != nil || topdown.IsCancel(err) {
 		return fault.Wrap(err, "The policies of "+p.set+"/"+p.gate+" were not done in time.",
 			"What was judged in part is not allowed.",

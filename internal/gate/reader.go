@@ -367,7 +367,7 @@ func (r *reader) word(c byte) (node, error) {
 	}
 	switch string(r.token()) {
 	case "null":
-		return node{ast.NullTerm(), 0}, nil
+		return node{ast.InternedNullTerm, 0}, nil
 	case "false":
 		return node{ast.InternedTerm(false), 1}, nil
 	case "true":
