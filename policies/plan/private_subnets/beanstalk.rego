@@ -51,7 +51,7 @@ setting_source(s) := {"resource": s.resource, "path": s.path, "subnets": subnets
 } else := source(object.union(s.resource, {"change": {"after": {"setting": []}, "after_unknown": {"setting": unknowns}}}), s.path) if {
 	# The unknown value stands elsewhere in the plan's list than in the configuration's.
 	unknowns := [{"value": true} | some _ in tfplan.config(s.resource).expressions.setting]
-} else := {"resource": s.resource, "path": s.path, "subnets": set()}
+}
 
 # A template brings settings that the plan does not show.
 beanstalk_homeless := [{"resource": r, "path": ["setting"]} |

@@ -225,11 +225,59 @@ test_unset_means_public_where_aws_says_so if {
 	}
 }
 
+# A list that is known holds a public subnet and one that may be: only the first is a failure.
+test_what_is_perhaps_public_is_not_named if {
+	perhaps := resource("aws_subnet", "a_perhaps", {"id": "subnet-9", "map_public_ip_on_launch": false})
+	association := hidden(resource("aws_route_table_association", "t", {"subnet_id": "subnet-9"}), "route_table_id")
+	tables := [
+		resource("aws_route_table", "open", {"route": [{"cidr_block": "0.0.0.0/0", "gateway_id": "igw-1"}]}),
+		resource("aws_route_table", "closed", {"route": []}),
+	]
+	function := resource("aws_lambda_function", "x", {"vpc_config": [{"subnet_ids": ["subnet-9", "subnet-1"]}]})
+	{f.msg | some f in private_subnets.deny; f.rule == "public-subnet"} == {"The workload stands in aws_subnet.open, which the internet can reach: it gives its hosts public addresses."} with input as {
+		"resource_changes": array.flatten([network, tables, [perhaps, association, function]]),
+		"configuration": {"root_module": {"resources": [{
+			"mode": "managed", "type": "aws_route_table_association", "name": "t",
+			"expressions": {"route_table_id": {"references": [
+				"aws_route_table.open.id", "aws_route_table.open",
+				"aws_route_table.closed.id", "aws_route_table.closed",
+			]}},
+		}]}},
+	}
+}
+
+# Groups of one name in two regions, both in other modules than the database.
+in_module(r, module) := object.union(r, {
+	"address": sprintf("module.%s.%s", [module, r.address]),
+	"module_address": sprintf("module.%s", [module]),
+})
+
+made_by(r, provider) := {"mode": "managed", "type": r.type, "name": r.name, "provider_config_key": provider, "expressions": {}}
+
+test_groups_of_other_regions if {
+	group := resource("aws_db_subnet_group", "g", {"name": "g", "subnet_ids": ["subnet-1"]})
+	private := json.patch(group, [{"op": "replace", "path": "/change/after/subnet_ids", "value": ["subnet-8"]}])
+	database := resource("aws_db_instance", "d", {"db_subnet_group_name": "g"})
+	config := {"root_module": {
+		"resources": [made_by(database, "aws.here")],
+		"module_calls": {
+			"near": {"module": {"resources": [made_by(group, "aws.here")]}},
+			"far": {"module": {"resources": [made_by(group, "aws.far")]}},
+		},
+	}}
+	{f.address | some f in private_subnets.deny; f.rule == "public-subnet"} == {"aws_db_instance.d"} with input as {
+		"resource_changes": array.concat(network, [in_module(group, "near"), in_module(private, "far"), database]),
+		"configuration": config,
+	}
+	{f.address | some f in private_subnets.deny; f.rule == "public-subnet"} == set() with input as {
+		"resource_changes": array.concat(network, [in_module(private, "near"), in_module(group, "far"), database]),
+		"configuration": config,
+	}
+}
+
 # What must be found in each of these plans is written in their code, and tested in fixtures_test.go.
 test_fixtures if {
 	every plan_ in data.testdata.private_subnets {
-		count(private_subnets.judged) > 0 with input as plan_
-		count(private_subnets.deny) > 0 with input as plan_
-		count(findings) > 0 with input as plan_
+		min([count(private_subnets.judged), count(private_subnets.deny), count(findings)]) > 0 with input as plan_
 	}
 }
