@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tollgate/tollgate/internal/gate"
 )
 
 // planOf is plan JSON that creates one resource of the name.
@@ -235,6 +237,43 @@ func TestCheckPolicySetsAddUp(t *testing.T) {
 	}
 	if len(digests) != 3 {
 		t.Errorf("digests %v; want one for each of the sets and one for both", digests)
+	}
+}
+
+func TestCheckByAnOrganisationsPolicies(t *testing.T) {
+	t.Parallel()
+	dir := policyDir(t, namePolicies)
+	fsys, err := gate.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := gate.Read(dir, fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const flag = "--organisation-policies"
+	cases := map[string]struct {
+		plan   string
+		args   []string
+		status int
+		want   string
+	}{
+		"allowed":             {"fine", []string{flag, dir, flag + "-digest", src.Digest}, 0, "Allowed."},
+		"denied":              {"bad", []string{flag, dir, flag + "-digest", src.Digest}, 1, "plan.names/deny"},
+		"no digest":           {"fine", []string{flag, dir}, 2, src.Digest},
+		"another digest":      {"fine", []string{flag, dir, flag + "-digest", "sha256:" + strings.Repeat("0", 64)}, 2, "Error: "},
+		"a digest of nothing": {"fine", []string{flag + "-digest", src.Digest}, 2, "without --organisation-policies"},
+		"beside --policies":   {"fine", []string{flag, dir, "--policies", dir}, 2, "Error: "},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := call{stdin: planOf(c.plan)}.bot(t, append([]string{"check", "-"}, c.args...)...)
+			got.expect(t, c.status, c.want)
+			if c.status == 2 && got.stdout != "" {
+				t.Errorf("a verdict all the same: %s", got.stdout)
+			}
+		})
 	}
 }
 
