@@ -135,10 +135,10 @@ flaw(key, true) := "open" if parameters.allowed_values[key]
 # unknown as soon as a single value is, and for a new resource without any tag.
 have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after[block]]) if {
 	block := parameters.tag_blocks[r.type]
-} else := r.change.after.tags_all if {
+} else := object.union(r.change.after.tags_all, unknown_values(r, "tags_all")) if {
 	settled(r)
 } else := object.remove(tags, [key | some key, _ in tags; ignored(r, key)]) if {
-	tags := object.union_n([default_tags(r), unknown_values(r), known_tags(r)])
+	tags := object.union_n([default_tags(r), unknown_values(r, "tags"), known_tags(r)])
 }
 
 settled(r) if {
@@ -151,7 +151,7 @@ known_tags(r) := tags if {
 	is_object(tags)
 } else := {}
 
-unknown_values(r) := {key: true | some key, true in r.change.after_unknown.tags}
+unknown_values(r, attribute) := {key: true | some key, true in r.change.after_unknown[attribute]}
 
 # Whether tags may be there that the plan does not tell.
 hidden(r) if {

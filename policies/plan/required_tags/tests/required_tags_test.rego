@@ -50,6 +50,11 @@ test_types_that_are_not_listed if {
 	count(required_tags.judged) == 0 with input as untaggable
 }
 
+test_unknown_value_in_known_tags if {
+	unknown := json.patch(plan(object.remove(complete, ["Team"])), [{"op": "add", "path": "/resource_changes/0/change/after_unknown/tags_all", "value": {"Team": true}}])
+	count(required_tags.deny) == 0 with input as unknown
+}
+
 # Providers before tags_all plan tags only.
 test_tags_without_tags_all if {
 	old := json.patch(plan(complete), [{"op": "remove", "path": "/resource_changes/0/change/after/tags_all"}])

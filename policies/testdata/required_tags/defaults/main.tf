@@ -118,3 +118,11 @@ module "other" {
   source    = "./queue"
   providers = { aws = aws.partial }
 }
+
+# want: pass tags module.own_provider.aws_sqs_queue.this
+# want: fail tags module.own_provider.aws_sqs_queue.incomplete tags["Team"]
+# want: undetermined tags module.own_provider.aws_sqs_queue.unknown tags["Team"]
+module "own_provider" {
+  source = "./own_provider"
+  later  = terraform_data.later.id
+}

@@ -20,3 +20,27 @@ resource "aws_sqs_queue" "mended" {
     CostCenter  = "engineering"
   }
 }
+
+# Moving changes nothing in AWS.
+moved {
+  from = aws_sqs_queue.old_name
+  to   = aws_sqs_queue.moved
+}
+
+# want: fail(no-op) tags aws_sqs_queue.moved tags
+resource "aws_sqs_queue" "moved" {
+  name = "old_name"
+}
+
+# want: fail tags aws_sqs_queue.replaced tags
+resource "aws_sqs_queue" "replaced" {
+  name = "replaced-under-another-name"
+}
+
+# aws_sqs_queue.deleted is gone from here, and this one is forgotten.
+removed {
+  from = aws_sqs_queue.forgotten
+  lifecycle {
+    destroy = false
+  }
+}
