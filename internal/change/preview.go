@@ -13,6 +13,7 @@ import (
 type Preview struct {
 	Dir      string           `json:"dir"`             // the policies' folder
 	Fault    *fault.Error     `json:"fault,omitempty"` // why they cannot be used at all
+	Rules    bool             `json:"rules"`           // the folder holds rules, and not waivers only
 	Tests    PolicyTests      `json:"tests"`
 	Projects []ProjectPreview `json:"projects,omitempty"`
 }

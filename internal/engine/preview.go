@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/project"
 	"github.com/tollgate/tollgate/internal/store"
+	"github.com/tollgate/tollgate/internal/terraform"
 	"github.com/tollgate/tollgate/internal/waiver"
 )
 
@@ -43,7 +44,9 @@ func (e *Engine) preview(ctx context.Context, j *job) *change.Preview {
 		v.Fault = fault.Public(err)
 		return v
 	}
-	v.Tests = e.testPolicies(ctx, j, dir)
+	if p, err := e.policiesAt(ctx, j.run.RepoID, j.run.Tree, dir); err == nil && p.judges {
+		v.Rules, v.Tests = true, e.testPolicies(ctx, j, dir)
+	}
 	v.Projects = e.compareAll(ctx, j, after)
 	return v
 }
@@ -150,6 +153,10 @@ func (e *Engine) judgeBoth(ctx context.Context, run store.Run, p store.Plan, bef
 	planJSON, err := e.storedJSON(ctx, run, p)
 	if err != nil {
 		return nil, nil, fault.Wrap(err, "The stored plan cannot be read.", "Without it nobody can say what would change.", "Plan the project again.")
+	}
+	// Nobody has reviewed the new rules, and what they say is shown to whoever may read the repository.
+	if planJSON, err = terraform.WithoutSecrets(planJSON); err != nil {
+		return nil, nil, err
 	}
 	v, err := e.judgePlan(ctx, before, planJSON)
 	if err != nil {

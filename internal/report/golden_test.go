@@ -141,7 +141,7 @@ func preview() *change.Preview {
 	other.Address = "aws_sqs_queue.refunds"
 	allowed := change.Finding{Policy: "plan.queues", Rule: "queue-name", Address: "aws_sqs_queue.legacy", Verdict: change.Fail, Severity: change.Deny,
 		Message: "The name has no prefix."}
-	return &change.Preview{Dir: "policies", Tests: change.PolicyTests{Passed: 42, Coverage: 97.25}, Projects: []change.ProjectPreview{
+	return &change.Preview{Dir: "policies", Rules: true, Tests: change.PolicyTests{Passed: 42, Coverage: 97.25}, Projects: []change.ProjectPreview{
 		{Project: "payments", Number: 12, Denied: []change.Finding{denied, other}, Allowed: []change.Finding{allowed}},
 		{Project: "network", Number: 9}, {Project: "edge", Number: 3, Fault: fault.New("The stored plan is gone.", "", "Plan the project again.")},
 	}}

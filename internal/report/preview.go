@@ -20,7 +20,11 @@ func (p *page) preview(pull Pull) {
 		p.block("❌ They cannot be used: " + faultLine(v.Fault))
 		return
 	}
-	p.policyTests(v.Tests)
+	if v.Rules {
+		p.policyTests(v.Tests)
+	} else {
+		p.block("It would hold no rules, so only those that every repository is judged by remain.")
+	}
 	if len(v.Projects) == 0 {
 		p.block("There is no finished plan yet that they could be tried on.")
 		return

@@ -116,6 +116,8 @@ test_three if count(house.deny) == %d with input as {"resource_changes": [{"addr
 			t.Errorf("the check does not say %q:\n%s", words, c.Summary)
 		}
 	}
+	onlyWaivers := propose(t, w, "waivers", map[string]string{"policies/waivers.yaml": waivers(time.Now().UTC().AddDate(0, 0, 1), "terraform_data.a")})
+	want(t, w, onlyWaivers.Info().HeadSHA, "tollgate", "success")
 	bad := propose(t, w, "bad", map[string]string{"policies/plan/house.rego": stricter, "policies/plan/house_test.rego": fmt.Sprintf(test, 0)})
 	c = want(t, w, bad.Info().HeadSHA, "tollgate", "failure")
 	if !strings.Contains(c.Summary, "test_three") {
@@ -206,5 +208,27 @@ func TestOrganisationsPolicies(t *testing.T) {
 	for value, conclusion := range map[string]string{"two": "failure", "three": "failure", "four": "success"} {
 		p := propose(t, w, value, map[string]string{"app/main.tf": strings.Replace(one, "one", value, 1)})
 		want(t, w, p.Info().HeadSHA, "tollgate/plan: app", conclusion)
+	}
+}
+
+// Rules that nobody has reviewed must not tell what Terraform keeps to itself.
+func TestPreviewTellsNoSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "variable \"pin\" {\n  default = \"canary-4711\"\n  sensitive = true\n}\n\nresource \"terraform_data\" \"b\" {\n  input = [var.pin, \"in the open\"]\n}\n"
+	w := startWith(t, map[string]string{"app/main.tf": one, "app/secret.tf": secret})
+	p := propose(t, w, "two", map[string]string{"app/main.tf": strings.Replace(one, "one", "two", 1)})
+	want(t, w, p.Info().HeadSHA, "tollgate", "success")
+	evil := propose(t, w, "evil", map[string]string{"policies/plan/evil.rego": `package evil
+
+deny contains {"address": r.address, "msg": json.marshal(r.change)} if some r in input.resource_changes
+
+deny contains {"address": "state", "msg": json.marshal([input.planned_values, input.variables])}
+`})
+	c := want(t, w, evil.Info().HeadSHA, "tollgate", "success")
+	if strings.Contains(c.Summary, "canary-4711") {
+		t.Errorf("the check tells a secret:\n%s", c.Summary)
+	}
+	if !strings.Contains(c.Summary, "in the open") {
+		t.Errorf("the policy was not tried:\n%s", c.Summary)
 	}
 }

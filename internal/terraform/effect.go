@@ -64,10 +64,11 @@ func effectDigest(doc *document, key []byte) (string, error) {
 }
 
 func effectOf(c *tfjson.Change, key []byte) effect {
+	digested := func(secret any) any { return keyedDigest(secret, key) }
 	return effect{
 		Actions:      c.Actions,
-		Before:       hide(c.Before, c.BeforeSensitive, key),
-		After:        hide(c.After, c.AfterSensitive, key),
+		Before:       hide(c.Before, c.BeforeSensitive, digested),
+		After:        hide(c.After, c.AfterSensitive, digested),
 		AfterUnknown: c.AfterUnknown,
 		Sensitive:    c.AfterSensitive,
 		ReplacePaths: paths(c.ReplacePaths),
@@ -75,19 +76,19 @@ func effectOf(c *tfjson.Change, key []byte) effect {
 	}
 }
 
-// hide replaces every value that is marked sensitive by its HMAC. The marks form a tree of the
-// same shape as the value, cut off where nothing below is marked.
-func hide(value, marks any, key []byte) any {
+// hide replaces every value that is marked sensitive. The marks form a tree of the same shape as the
+// value, cut off where nothing below is marked.
+func hide(value, marks any, instead func(secret any) any) any {
 	switch m := marks.(type) {
 	case bool:
 		if m {
-			return keyedDigest(value, key)
+			return instead(value)
 		}
 	case map[string]any:
 		if v, ok := value.(map[string]any); ok {
 			hidden := make(map[string]any, len(v))
 			for k := range v {
-				hidden[k] = hide(v[k], m[k], key)
+				hidden[k] = hide(v[k], m[k], instead)
 			}
 			return hidden
 		}
@@ -95,14 +96,14 @@ func hide(value, marks any, key []byte) any {
 		if v, ok := value.([]any); ok && len(m) == len(v) {
 			hidden := make([]any, len(v))
 			for i := range v {
-				hidden[i] = hide(v[i], m[i], key)
+				hidden[i] = hide(v[i], m[i], instead)
 			}
 			return hidden
 		}
 	}
 	if anyTrue(marks) {
 		// The shapes differ, so what exactly is marked cannot be told.
-		return keyedDigest(value, key)
+		return instead(value)
 	}
 	return value
 }

@@ -168,7 +168,7 @@ func hostileSource(t *testing.T, s string) source {
 	r.Report.Notices = p.Notices
 	r.Report.Pull.Title, r.Report.Pull.HeadRef, r.Report.Pull.BaseRef, r.Report.Pull.URL, r.Report.Pull.HeadSHA = s, s, s, s, s
 	r.Report.Pull.Repo.Owner, r.Report.Fault = s, fault.New(s, s, s)
-	r.Report.Preview = &change.Preview{Dir: s, Tests: change.PolicyTests{Failed: []string{s}}, Projects: []change.ProjectPreview{
+	r.Report.Preview = &change.Preview{Dir: s, Rules: true, Tests: change.PolicyTests{Failed: []string{s}}, Projects: []change.ProjectPreview{
 		{Project: s, Denied: p.Findings, Allowed: p.Findings}, {Project: s, Fault: p.Fault}}}
 	e := execution(change.ExecFailedPartial)
 	e.Pull, e.Report.Fault, e.Report.Summary = r.Report.Pull, p.Fault, p.Summary
