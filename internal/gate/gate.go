@@ -7,7 +7,8 @@
 // package whose file lies below the gate's folder; the same package name in two gates means two
 // packages. Files elsewhere in the tree are libraries for both gates. Data files (*.json, *.yaml,
 // *.yml) are mounted under data at the path of their folder, as "opa test" and conftest do it.
-// Test files (*_test.rego) and folders called testdata are no part of a set.
+// Test files (*_test.rego) and folders called testdata are no part of a set; waivers.yaml at its root
+// is, but no data.
 //
 // # What the gate asks
 //
@@ -63,17 +64,11 @@ type Set struct {
 	apply  *program
 }
 
-// Load is Read and Compile, for sets that can be trusted not to exhaust this process. If one of the
-// sets that are loaded already has the same digest, it is returned instead, under its own name.
-func Load(name string, fsys fs.FS, loaded ...*Set) (*Set, error) {
+// Load is Read and Compile, for sets that can be trusted not to exhaust this process.
+func Load(name string, fsys fs.FS) (*Set, error) {
 	src, err := Read(name, fsys)
 	if err != nil {
 		return nil, err
-	}
-	for _, s := range loaded {
-		if s.digest == src.Digest {
-			return s, nil
-		}
 	}
 	return Compile(src, ForPlans, ForApplies)
 }

@@ -192,18 +192,3 @@ func TestDigest(t *testing.T) {
 		}
 	}
 }
-
-func TestLoadReusesTheSameSet(t *testing.T) {
-	t.Parallel()
-	first, err := gate.Load("first", files(sound))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if again, err := gate.Load("again", files(sound), first); err != nil || again != first {
-		t.Errorf("Load = %p, %v; want the set that is loaded already, %p", again, err, first)
-	}
-	changed := with(sound, map[string]string{"plan/tls/parameters.yaml": "parameters:\n  minimum: 1.3\n"})
-	if other, err := gate.Load("other", files(changed), first); err != nil || other == first {
-		t.Errorf("Load = %p, %v; want another set, as the files differ", other, err)
-	}
-}

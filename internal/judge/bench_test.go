@@ -29,8 +29,11 @@ func BenchmarkPlan(b *testing.B) {
 	}
 	b.Run("in this process", func(b *testing.B) {
 		set, err := gate.Compile(src, gate.ForPlans)
+		if err != nil {
+			b.Fatal(err)
+		}
 		for b.Loop() {
-			if _, err = set.JudgePlan(b.Context(), plan); err != nil {
+			if _, err := set.JudgePlan(b.Context(), plan); err != nil {
 				b.Fatal(err)
 			}
 		}
