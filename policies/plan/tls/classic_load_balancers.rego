@@ -55,6 +55,10 @@ deny contains f if {
 attachment_problem(l) := tfplan.finding("classic-listener", l.resource, l.path, msg) if {
 	count(attached_policies(l)) == 0
 	msg := "The listener has no security policy, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
+} else := object.union(tfplan.finding("classic-listener", l.resource, l.path, msg), {"verdict": verdict}) if {
+	some policy in attached_policies(l)
+	verdict := weak_policies[policy.address]
+	msg := sprintf("The security policy of the listener is %s, which does not keep to TLS 1.2 and newer.", [policy.address])
 } else := object.union(tfplan.finding("classic-listener", l.resource, l.path, ""), problem) if {
 	not judged_apart(l)
 	not null in attached_policies(l)
@@ -142,6 +146,9 @@ deny contains f if {
 	some p in classic_policies
 	f := classic_problem(p)
 }
+
+# The policies in the plan that have a finding, and its verdict.
+weak_policies[p.resource.address] := object.get(classic_problem(p), "verdict", "fail") if some p in classic_policies
 
 old_protocols := {"Protocol-SSLv2", "Protocol-SSLv3", "Protocol-TLSv1", "Protocol-TLSv1.1"}
 

@@ -11,12 +11,22 @@ protocol(r) := upper(tfplan.value(r, ["protocol"])) if {
 	is_string(tfplan.value(r, ["protocol"]))
 } else := "HTTP" if {
 	not unclear(r, ["protocol"])
-	has_port(r)
+	needs_protocol(r)
 }
 
-has_port(r) if tfplan.value(r, ["port"]) != null
+needs_protocol(r) if tfplan.value(r, ["port"]) != null
 
-has_port(r) if tfplan.unknown(r, ["port"])
+needs_protocol(r) if tfplan.unknown(r, ["port"])
+
+needs_protocol(r) if {
+	some address in references.meant(r, ["load_balancer_arn"], {"aws_lb", "aws_alb"})
+	address in application_balancers
+}
+
+application_balancers := {r.address |
+	some r in tfplan.of_types({"aws_lb", "aws_alb"})
+	tfplan.value(r, ["load_balancer_type"]) == "application"
+}
 
 encrypted_listeners := [r | some r in listeners; protocol(r) in {"HTTPS", "TLS"}]
 

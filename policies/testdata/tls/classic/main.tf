@@ -238,3 +238,51 @@ resource "aws_load_balancer_policy" "sticky" {
     value = "payments"
   }
 }
+
+# Nor is the listener safe whose policy is not.
+# want: fail classic-listener aws_elb.weak listener[0].lb_protocol
+resource "aws_elb" "weak" {
+  name    = "weak"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 443
+    instance_protocol  = "https"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+# want: fail classic-policy aws_lb_ssl_negotiation_policy.weak attribute
+resource "aws_lb_ssl_negotiation_policy" "weak" {
+  load_balancer = aws_elb.weak.id
+  name          = "weak"
+  lb_port       = 443
+  attribute {
+    name  = "Protocol-TLSv1"
+    value = "true"
+  }
+  attribute {
+    name  = "Protocol-TLSv1.2"
+    value = "true"
+  }
+}
+
+# want: undetermined classic-listener aws_elb.silent listener[0].lb_protocol
+resource "aws_elb" "silent" {
+  name    = "silent"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 443
+    instance_protocol  = "https"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+resource "aws_load_balancer_listener_policy" "silent" {
+  load_balancer_name = aws_elb.silent.name
+  load_balancer_port = 443
+  policy_names       = [aws_load_balancer_policy.silent.policy_name]
+}

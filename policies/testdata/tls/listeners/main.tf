@@ -351,3 +351,13 @@ resource "aws_lb_listener_rule" "fixed" {
     }
   }
 }
+
+# Neither protocol nor port, but the load balancer is known not to be a gateway.
+# want: fail plain-http aws_lb_listener.neither default_action[0].type
+resource "aws_lb_listener" "neither" {
+  load_balancer_arn = aws_lb.application.arn
+  default_action {
+    type             = "forward"
+    target_group_arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0a"
+  }
+}
