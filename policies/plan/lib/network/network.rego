@@ -33,7 +33,7 @@ named(value) := managed[value] if {
 	managed[id]
 } else := {arn_id(value)}
 
-arn_id(value) := regex.replace(value, `^arn:.*:subnet/`, "")
+arn_id(value) := regex.replace(value, `^arn:.*:subnet/`, "") if is_string(value)
 
 managed := managed_subnet
 

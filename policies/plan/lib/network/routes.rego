@@ -184,7 +184,8 @@ public_table[table] contains way.cause if {
 public_table[id] contains id if {
 	some r in read("aws_route_table")
 	some route in r.values.routes
-	startswith(object.get(route, "gateway_id", ""), "igw-")
+	is_string(route.gateway_id)
+	startswith(route.gateway_id, "igw-")
 	some attribute in ["cidr_block", "ipv6_cidr_block"]
 	on_internet(route[attribute])
 	some id in {r.values.id, object.get(r.values, "route_table_id", r.values.id)}

@@ -48,6 +48,18 @@ moved {
   to   = aws_efs_mount_target.moved
 }
 
+# AWS has filled in the interface of the NAT gateway, which is no workload.
+# want: pass(no-op) public-address aws_eip.nat
+resource "aws_eip" "nat" {
+  domain = "vpc"
+}
+
+# want: fail(no-op) public-address aws_eip_association.host instance_id
+resource "aws_eip_association" "host" {
+  allocation_id = aws_eip.nat.id
+  instance_id   = "i-0a"
+}
+
 # Forgotten, and so not judged. What before.state holds besides is deleted.
 removed {
   from = aws_efs_mount_target.forgotten

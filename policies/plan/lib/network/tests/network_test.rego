@@ -182,3 +182,20 @@ test_opened if {
 	)
 	network.opened({"aws_subnet.s"}) with input as plan([public, gone])
 }
+
+# Providers leave out what is not set, or say null.
+test_nulls if {
+	table := {"mode": "data", "type": "aws_route_table", "values": {
+		"id": "rtb-1", "vpc_id": null,
+		"associations": [{"subnet_id": null, "main": null}, {"subnet_id": "subnet-1"}],
+		"routes": [{"cidr_block": null, "gateway_id": null}],
+	}}
+	gone := object.union(
+		resource("aws_route_table_association", "a", null),
+		{"change": {"actions": ["delete"], "before": {"subnet_id": null}}},
+	)
+	own := resource("aws_route_table", "t", {"id": "rtb-2", "route": null})
+	network.private_subnets == {"aws_subnet.s"} with input as object.union(reading([table]), {"resource_changes": [subnet, gone, own]})
+	network.public_subnets == {} with input as object.union(reading([table]), {"resource_changes": [subnet, gone, own]})
+	not network.opened({"aws_subnet.s"}) with input as object.union(reading([table]), {"resource_changes": [subnet, gone, own]})
+}
