@@ -38,11 +38,21 @@ func limit(p preamble) error {
 		{unix.RLIMIT_CPU, uint64(p.CPU)},
 		{unix.RLIMIT_AS, size + uint64(p.Memory)},
 	} {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}); err != nil {
+		if err := lower(l.resource, l.value); err != nil {
 			return fmt.Errorf("limit resource %d to %d: %w", l.resource, l.value, err)
 		}
 	}
 	return nil
+}
+
+// lower sets a limit, unless the server itself has a lower one, which only root may raise.
+func lower(resource int, value uint64) error {
+	var now unix.Rlimit
+	if err := unix.Getrlimit(resource, &now); err != nil {
+		return err
+	}
+	value = min(value, now.Max)
+	return unix.Setrlimit(resource, &unix.Rlimit{Cur: value, Max: value})
 }
 
 // addressSpace is the size of this process's address space in bytes.
