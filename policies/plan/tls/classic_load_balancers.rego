@@ -94,27 +94,25 @@ attachments[balancer] contains {"port": tfplan.value(r, ["lb_port"]), "policies"
 attachments[balancer] contains {"port": tfplan.value(r, ["load_balancer_port"]), "policies": policies} if {
 	some r in tfplan.of_type("aws_load_balancer_listener_policy")
 	some balancer in references.meant(r, ["load_balancer_name"], {"aws_elb"})
-	policies := policies_of(r)
+	policies := policies_of(r, balancer)
 }
 
-policies_of(r) := {null} if {
+policies_of(r, balancer) := {null} if {
 	tfplan.unknown(r, ["policy_names"])
 } else := {policy |
 	some name in tfplan.value(r, ["policy_names"])
-	some policy in object.get(named_policies, name, {name})
+	some policy in policies_named(balancer, name)
 }
 
-# Policies in the plan by name, without those that say nothing about TLS.
-named_policies[r.change.after.policy_name] := {{"address": p.address} |
-	some p in by_policy_name[r.change.after.policy_name]
-	p.negotiates
-} if {
-	some r in tfplan.of_type("aws_load_balancer_policy")
-}
+# Policies of the load balancer by name, without those that say nothing about TLS.
+policies_named(balancer, name) := {{"address": p.address} | some p in policies_on[balancer][name]; p.negotiates} if {
+	policies_on[balancer][name]
+} else := {name}
 
-by_policy_name[r.change.after.policy_name] contains {"address": r.address, "negotiates": negotiates} if {
+policies_on[balancer][r.change.after.policy_name] contains {"address": r.address, "negotiates": negotiates} if {
 	some r in tfplan.of_type("aws_load_balancer_policy")
 	negotiates := tfplan.value(r, ["policy_type_name"]) == "SSLNegotiationPolicyType"
+	some balancer in references.meant(r, ["load_balancer_name"], {"aws_elb"})
 }
 
 classic_policies := array.concat(

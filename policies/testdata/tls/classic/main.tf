@@ -111,7 +111,7 @@ resource "aws_lb_ssl_negotiation_policy" "listed" {
 
 # want: undetermined classic-policy aws_load_balancer_policy.silent policy_attribute
 resource "aws_load_balancer_policy" "silent" {
-  load_balancer_name = aws_elb.https.name
+  load_balancer_name = aws_elb.silent.name
   policy_name        = "silent"
   policy_type_name   = "SSLNegotiationPolicyType"
   policy_attribute {
@@ -230,7 +230,7 @@ resource "terraform_data" "later" {
 }
 
 resource "aws_load_balancer_policy" "sticky" {
-  load_balancer_name = aws_elb.https.name
+  load_balancer_name = aws_elb.sticky.name
   policy_name        = "sticky"
   policy_type_name   = "AppCookieStickinessPolicyType"
   policy_attribute {
@@ -265,6 +265,18 @@ resource "aws_lb_ssl_negotiation_policy" "weak" {
   attribute {
     name  = "Protocol-TLSv1.2"
     value = "true"
+  }
+}
+
+# The names of policies are those of their load balancer: this one is called as the good one above.
+# want: fail classic-policy aws_load_balancer_policy.namesake policy_attribute
+resource "aws_load_balancer_policy" "namesake" {
+  load_balancer_name = aws_elb.silent.name
+  policy_name        = "modern"
+  policy_type_name   = "SSLNegotiationPolicyType"
+  policy_attribute {
+    name  = "Reference-Security-Policy"
+    value = "ELBSecurityPolicy-2016-08"
   }
 }
 
