@@ -30,7 +30,11 @@ made contains {"r": r, "path": array.concat(path, ["options"]), "names": {name},
 }
 
 # The group that the log driver of a container makes.
-created(options) := options["awslogs-group"] if lower(options["awslogs-create-group"]) == "true"
+created(options) := name if {
+	options["awslogs-create-group"] in {"true", true}
+	name := options["awslogs-group"]
+	is_string(name)
+}
 
 switched_on(r, path, off) if {
 	value := tfplan.value(r, path)
@@ -130,12 +134,10 @@ warn contains f if {
 
 unmanaged(group) := sprintf("This plan does not manage the log group%s %s: what the service makes itself never expires.", [plural, concat(", ", missing)]) if {
 	missing := sort(group.names - managed_names)
+	count(missing) > 0
 	plural := ["", "s"][min([1, count(missing) - 1])]
-}
-
-unmanaged(group) := msg if {
-	count(group.names) == 0
-	msg := "The service writes to a log group whose name is known only after the apply: what the service makes itself never expires."
+} else := "The service writes to a log group whose name is known only after the apply: what the service makes itself never expires." if {
+	count(group.unnamed) > 0
 }
 
 # What Elastic Beanstalk streams to log groups, which it makes with a retention of its own.
@@ -148,10 +150,12 @@ streams contains {"r": r, "days": days} if {
 	days := settings(r, namespace, "RetentionInDays")
 }
 
-settings(r, namespace, name) := {object.get(setting, "value", "unknown") |
+settings(r, namespace, name) := {value |
 	some setting in r.change.after.setting
 	setting.namespace == namespace
 	setting.name == name
+	value := object.get(setting, "value", "unknown")
+	is_string(value)
 }
 
 stream_problem(stream) := tfplan.undetermined("service-logs", stream.r, ["setting"], "RetentionInDays is known only after the apply.") if {

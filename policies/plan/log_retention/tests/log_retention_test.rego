@@ -75,13 +75,19 @@ test_streams if {
 	count(log_retention.warn) == 0 with input as stream({"StreamLogs": "true", "RetentionInDays": "many"})
 }
 
-# A document that is no JSON makes no group.
-test_documents_that_cannot_be_read if {
-	task := {
-		"address": "aws_ecs_task_definition.t", "mode": "managed", "type": "aws_ecs_task_definition",
-		"change": {"actions": ["create"], "after": {"container_definitions": "["}, "after_unknown": {}},
+task(containers) := {"resource_changes": [{
+	"address": "aws_ecs_task_definition.t", "mode": "managed", "type": "aws_ecs_task_definition",
+	"change": {"actions": ["create"], "after": {"container_definitions": containers}, "after_unknown": {}},
+}]}
+
+# What cannot be read makes no group, and is no error either.
+test_documents if {
+	every text in [null, "[", "[]", "7", `[{"options": {"awslogs-create-group": "false", "awslogs-group": "g"}}]`, `[{"awslogs-create-group": true, "awslogs-group": 7}]`] {
+		count(log_retention.judged) == 0 with input as task(text)
 	}
-	count(log_retention.judged) == 0 with input as {"resource_changes": [task]}
+	every text in [`[{"o": {"awslogs-create-group": "true", "awslogs-group": "g"}}]`, `{"o": {"awslogs-create-group": true, "awslogs-group": "g"}}`] {
+		count(log_retention.warn) == 1 with input as task(text)
+	}
 }
 
 test_encryption_is_judged_if_required if {
