@@ -70,21 +70,29 @@ listener_problem(r, path) := object.union(tfplan.finding("listener-policy", r, p
 	msg := "No security policy is set, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
 }
 
-# What listeners and their rules do with a request. plain says whether it comes by plain HTTP.
+# What listeners and their rules do with a request. plain says whether it comes by plain HTTP, which is
+# open if the plan does not tell which of several listeners a rule belongs to.
 actions contains {"resource": r, "path": ["default_action", i], "action": action, "plain": plain} if {
 	some r in listeners
-	plain := r.address in plain_addresses
+	plain := plain_among({r.address})
 	some i, action in r.change.after.default_action
 }
 
 actions contains {"resource": r, "path": ["action", i], "action": action, "plain": plain} if {
 	some r in tfplan.of_types({"aws_lb_listener_rule", "aws_alb_listener_rule"})
-	listeners_of := references.meant(r, ["listener_arn"], {"aws_lb_listener", "aws_alb_listener"})
-	plain := count(listeners_of & plain_addresses) > 0
+	plain := plain_among(references.meant(r, ["listener_arn"], {"aws_lb_listener", "aws_alb_listener"}))
 	some i, action in r.change.after.action
 }
 
-plain_actions := [a | some a in actions; a.plain]
+plain_among(addresses) := "no" if {
+	count(addresses & plain_addresses) == 0
+} else := "yes" if {
+	count(addresses - plain_addresses) == 0
+} else := "open"
+
+plain_actions := [a | some a in actions; a.plain == "yes"]
+
+open_actions := [a | some a in actions; a.plain == "open"]
 
 judged contains tfplan.subject("plain-http", r) if {
 	encrypted := {r.address | some r in encrypted_listeners}
@@ -93,6 +101,8 @@ judged contains tfplan.subject("plain-http", r) if {
 }
 
 judged contains tfplan.subject("plain-http", a.resource) if some a in plain_actions
+
+judged contains tfplan.subject("plain-http", a.resource) if some a in open_actions
 
 judged contains tfplan.subject("plain-http", a.resource) if {
 	some a in actions
@@ -124,6 +134,16 @@ warn contains f if {
 	some a in plain_actions
 	action_type(a) == "fixed-response"
 	f := action_problem(a)
+}
+
+# No change to the code could settle it, as long as the listeners are new.
+warn contains f if {
+	some a in open_actions
+	action_problem(a)
+	f := tfplan.undetermined(
+		"plain-http", a.resource, ["listener_arn"],
+		"Some of the listeners that the rule may belong to speak plain HTTP. Which one is meant is known only after the apply.",
+	)
 }
 
 # Sending a client away from HTTPS is no better than answering by HTTP.

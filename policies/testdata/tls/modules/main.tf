@@ -119,3 +119,54 @@ resource "aws_lb_listener_rule" "redirect_elsewhere" {
     }
   }
 }
+
+resource "aws_lb_listener" "both" {
+  for_each = {
+    # want: pass plain-http aws_lb_listener.both["http"]
+    http = { port = 8080, protocol = "HTTP", policy = null, certificate = null }
+    # want: pass listener-policy aws_lb_listener.both["https"]
+    # want: pass plain-http aws_lb_listener.both["https"]
+    https = { port = 9443, protocol = "HTTPS", policy = "ELBSecurityPolicy-TLS13-1-2-2021-06", certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a" }
+  }
+
+  load_balancer_arn = aws_lb.this.arn
+  port              = each.value.port
+  protocol          = each.value.protocol
+  ssl_policy        = each.value.policy
+  certificate_arn   = each.value.certificate
+  default_action {
+    type = "redirect"
+    redirect {
+      protocol    = "HTTPS"
+      status_code = "HTTP_301"
+    }
+  }
+}
+
+# The plan tells that the rule belongs to one of two listeners, but not to which one.
+# want: undetermined(warn) plain-http aws_lb_listener_rule.either["api"] listener_arn
+# want: pass plain-http aws_lb_listener_rule.either["www"]
+resource "aws_lb_listener_rule" "either" {
+  for_each = {
+    api = { listener = "https", redirect = false }
+    www = { listener = "http", redirect = true }
+  }
+
+  listener_arn = aws_lb_listener.both[each.value.listener].arn
+  action {
+    type             = each.value.redirect ? "redirect" : "forward"
+    target_group_arn = each.value.redirect ? null : "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0a"
+    dynamic "redirect" {
+      for_each = each.value.redirect ? ["HTTPS"] : []
+      content {
+        protocol    = redirect.value
+        status_code = "HTTP_301"
+      }
+    }
+  }
+  condition {
+    path_pattern {
+      values = ["/${each.key}/*"]
+    }
+  }
+}
