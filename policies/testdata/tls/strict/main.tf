@@ -100,3 +100,47 @@ resource "aws_cloudfront_distribution" "origin" {
     minimum_protocol_version = "TLSv1.2_2021"
   }
 }
+
+locals {
+  databases = {
+    # The default group of version 16 demands TLS, that of version 14 does not.
+    # want: pass database aws_db_instance.default["new"]
+    new = { engine = "postgres", version = "16.3" }
+    # want: undetermined(warn) database aws_db_instance.default["old"] parameter_group_name
+    old = { engine = "postgres", version = "14.9" }
+    # want: undetermined(warn) database aws_db_instance.default["open"] parameter_group_name
+    open = { engine = "postgres", version = null }
+    # want: pass database aws_db_instance.default["oracle"]
+    oracle = { engine = "oracle-ee", version = "19" }
+  }
+}
+
+resource "aws_db_instance" "default" {
+  for_each = local.databases
+
+  instance_class      = "db.t3.micro"
+  engine              = each.value.engine
+  engine_version      = each.value.version
+  allocated_storage   = 20
+  username            = "payments"
+  password            = "not-a-secret"
+  skip_final_snapshot = true
+}
+
+# want: undetermined(warn) database aws_db_instance.named parameter_group_name
+resource "aws_db_instance" "named" {
+  instance_class       = "db.t3.micro"
+  engine               = "mysql"
+  allocated_storage    = 20
+  username             = "payments"
+  password             = "not-a-secret"
+  skip_final_snapshot  = true
+  parameter_group_name = "default.mysql8.0"
+}
+
+# want: undetermined(warn) database aws_redshift_cluster.default cluster_parameter_group_name
+resource "aws_redshift_cluster" "default" {
+  cluster_identifier  = "default"
+  node_type           = "ra3.xlplus"
+  skip_final_snapshot = true
+}
