@@ -87,8 +87,11 @@ func (r *reader) documentOnly(read func(key *leaf) error) error {
 	default:
 		return r.unexpected()
 	}
-	if r.peek() != 0 || r.err != io.EOF {
+	if r.peek(); r.pos < len(r.buf) {
 		return errMore
+	}
+	if r.err != io.EOF {
+		return r.err
 	}
 	return nil
 }
