@@ -187,9 +187,20 @@ certain(from, _) if not tfplan.unknown(from.resource, from.path)
 certain(from, public) if {
 	holds_many(from.path)
 	not chooses(from)
-	some resource in {base(name) | some name in public}
-	every name in from.subnets {
-		all_or_other(name, resource, public)
+	some name in public
+	member(name, from, public)
+}
+
+# A subnet is a member of the list if it is named with its key, or if all of its block are public.
+member(name, from, _) if {
+	some end in references.ends_of(from.resource, from.path)
+	endswith(end, "]")
+	endswith(name, regex.replace(end, `^[^:]*:`, ""))
+}
+
+member(name, from, public) if {
+	every other in from.subnets {
+		all_or_other(other, base(name), public)
 	}
 }
 
@@ -248,7 +259,7 @@ why(names) := "it gives its hosts public addresses" if {
 	sort(names)[0] in network.mapping
 } else := sprintf("%s leads to an internet gateway", [opening]) if {
 	opening := [cause.by | some cause in network.public_subnets[sort(names)[0]]][0]
-} else := "one of the route tables that it may use leads to an internet gateway"
+} else := "its route table may lead to an internet gateway"
 
 elsewhere(paths) := "" if {
 	count(paths) == 1

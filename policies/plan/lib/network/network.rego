@@ -190,8 +190,12 @@ contested_subnets := {name |
 	not public_subnets[name]
 	some way in ways
 	some table in way.tables
-	public_tables[table]
+	led_out(table)
 }
+
+led_out(table) if public_tables[table]
+
+led_out(table) if table in contested_tables
 
 # METADATA
 # description: The subnets that are proven to be private.

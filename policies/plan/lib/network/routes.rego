@@ -15,12 +15,12 @@ routes := tfplan.of_type("aws_route")
 # Routes that lead, or may lead, to the internet through an internet gateway: what makes them, the
 # tables they are in, and whether that is sure.
 ways_out := array.concat(
-	[{"cause": r.address, "tables": {r.address}, "sure": sure} |
+	[{"cause": r.address, "tables": {r.address}, "sure": sure, "gateway": {"of": r, "at": ["route", i, "gateway_id"]}} |
 		some r in tables
 		some i, _ in r.change.after.route
 		sure := leads_out(r, ["route", i])
 	],
-	[{"cause": r.address, "tables": in_tables, "sure": sure} |
+	[{"cause": r.address, "tables": in_tables, "sure": sure, "gateway": {"of": r, "at": ["gateway_id"]}} |
 		some r in routes
 		leads := leads_out(r, [])
 		in_tables := tables_at(r, ["route_table_id"])
@@ -67,10 +67,17 @@ internet_gateway_named(r, path) if {
 	contains(end, ":data.aws_internet_gateway.")
 }
 
-# The routes inside a table share their references, which tell nothing about a single one.
 other_gateway_named(r, path) if {
-	count(path) == 1
+	shared(r, path)
 	count(references.meant(r, path, other_gateways)) > 0
+}
+
+# The routes inside a table share their references, which tell of a single one only what it is not.
+shared(_, path) if count(path) == 1
+
+shared(r, path) if {
+	count(path) > 1
+	count([i | some i, route in r.change.after_unknown.route; route.gateway_id]) > 1
 }
 
 only_other_gateway(r, path) if {
@@ -189,6 +196,15 @@ public_table[id] contains id if {
 	some attribute in ["cidr_block", "ipv6_cidr_block"]
 	on_internet(route[attribute])
 	some id in {r.values.id, object.get(r.values, "route_table_id", r.values.id)}
+}
+
+# METADATA
+# description: The route tables that an internet gateway is written for, though perhaps another way leads to it.
+contested_tables := {table |
+	some way in ways_out
+	not way.sure
+	internet_gateway_named(way.gateway.of, way.gateway.at)
+	some table in way.tables
 }
 
 # Tables that may lead to the internet for all that the plan tells.

@@ -214,7 +214,7 @@ resource "aws_route_table_association" "foreign_list" {
   route_table_id = aws_route_table.foreign_list.id
 }
 
-# want: undetermined(warn) public-subnet aws_efs_mount_target.foreign_list subnet_id
+# want: undetermined public-subnet aws_efs_mount_target.foreign_list subnet_id
 resource "aws_efs_mount_target" "foreign_list" {
   file_system_id = "fs-0a"
   subnet_id      = aws_subnet.foreign_list.id
@@ -379,7 +379,7 @@ resource "aws_route_table_association" "later" {
   route_table_id = aws_route_table.later.id
 }
 
-# want: undetermined(warn) public-subnet aws_efs_mount_target.later subnet_id
+# want: undetermined public-subnet aws_efs_mount_target.later subnet_id
 resource "aws_efs_mount_target" "later" {
   file_system_id = "fs-0a"
   subnet_id      = aws_subnet.later.id

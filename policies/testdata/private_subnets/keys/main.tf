@@ -332,3 +332,49 @@ module "open_store" {
   source  = "./store"
   subnets = [aws_subnet.launching.id]
 }
+
+# Subnets that are named with their keys are all in the list.
+# want: fail public-subnet aws_eks_fargate_profile.named subnet_ids
+resource "aws_eks_fargate_profile" "named" {
+  cluster_name           = "cluster"
+  fargate_profile_name   = "named"
+  pod_execution_role_arn = "arn:aws:iam::123456789012:role/app"
+  subnet_ids             = [aws_subnet.all["private"].id, aws_subnet.all["public"].id]
+  selector {
+    namespace = "default"
+  }
+}
+
+# The plan does not tell which of the two routes leads to which gateway.
+resource "aws_vpn_gateway" "main" {
+  vpc_id = aws_vpc.main.id
+}
+
+resource "aws_route_table" "two" {
+  vpc_id = aws_vpc.main.id
+  route {
+    cidr_block = "0.0.0.0/0"
+    gateway_id = aws_vpn_gateway.main.id
+  }
+  route {
+    cidr_block = "192.168.0.0/16"
+    gateway_id = aws_internet_gateway.main.id
+  }
+}
+
+# want: pass public-ip-on-launch aws_subnet.two
+resource "aws_subnet" "two" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.0.13.0/24"
+}
+
+resource "aws_route_table_association" "two" {
+  subnet_id      = aws_subnet.two.id
+  route_table_id = aws_route_table.two.id
+}
+
+# want: undetermined public-subnet aws_efs_mount_target.two subnet_id
+resource "aws_efs_mount_target" "two" {
+  file_system_id = "fs-0a"
+  subnet_id      = aws_subnet.two.id
+}
