@@ -81,10 +81,13 @@ judged_apart(l) if {
 # The security policies that the plan attaches to the listener: the address of one in the plan, which
 # is judged by itself, as an object, the name of another, or null if it is unknown.
 attached_policies(l) := {policy |
-	some attachment in attachments[l.resource.address]
+	some attachment in attached[l.resource.address]
 	attachment.port in {l.port, null}
 	some policy in attachment.policies
 }
+
+# As a whole: asked for one key, the engine would go through all resources for each key anew.
+attached := attachments
 
 attachments[balancer] contains {"port": tfplan.value(r, ["lb_port"]), "policies": {{"address": r.address}}} if {
 	some r in tfplan.of_type("aws_lb_ssl_negotiation_policy")
@@ -105,9 +108,11 @@ policies_of(r, balancer) := {null} if {
 }
 
 # Policies of the load balancer by name, without those that say nothing about TLS.
-policies_named(balancer, name) := {{"address": p.address} | some p in policies_on[balancer][name]; p.negotiates} if {
-	policies_on[balancer][name]
+policies_named(balancer, name) := {{"address": p.address} | some p in named_policies[balancer][name]; p.negotiates} if {
+	named_policies[balancer][name]
 } else := {name}
+
+named_policies := policies_on
 
 policies_on[balancer][r.change.after.policy_name] contains {"address": r.address, "negotiates": negotiates} if {
 	some r in tfplan.of_type("aws_load_balancer_policy")
