@@ -74,7 +74,7 @@ deny contains f if {
 deny contains f if {
 	some o in origins
 	tfplan.value(o.resource, o.protocol) != "http-only"
-	old := {v | some v in tfplan.value(o.resource, o.versions); not v in {"TLSv1.2", "TLSv1.3"}}
+	old := {v | some v in tfplan.value(o.resource, o.versions); is_string(v); not v in {"TLSv1.2", "TLSv1.3"}}
 	count(old) > 0
 	f := tfplan.finding("origin", o.resource, o.versions, sprintf(
 		"CloudFront may reach the origin by %s, which can be broken.",

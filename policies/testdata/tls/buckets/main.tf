@@ -24,6 +24,13 @@ locals {
     version_only = [{ Effect = "Deny", Principal = "*", Action = "s3:*", Resource = local.everything, Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } } }]
     # want: fail bucket-policy aws_s3_bucket_policy.statement["objects"] policy
     objects = [{ Effect = "Deny", Principal = "*", Action = "s3:*", Resource = "arn:aws:s3:::payments/*", Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
+    # want: fail bucket-policy aws_s3_bucket_policy.statement["bucket"] policy
+    bucket = [{ Effect = "Deny", Principal = "*", Action = "s3:*", Resource = "arn:aws:s3:::payments", Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
+    # want: fail bucket-policy aws_s3_bucket_policy.statement["allowed"] policy
+    allowed = [{ Effect = "Allow", Principal = "*", Action = "s3:*", Resource = local.everything, Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
+    # That there is such a key in the request says nothing about its value.
+    # want: fail bucket-policy aws_s3_bucket_policy.statement["present"] policy
+    present = [{ Effect = "Deny", Principal = "*", Action = "s3:*", Resource = local.everything, Condition = { Null = { "aws:SecureTransport" = "false" } } }]
     # want: fail bucket-policy aws_s3_bucket_policy.statement["reads"] policy
     reads = [{ Effect = "Deny", Principal = "*", Action = "s3:GetObject", Resource = local.everything, Condition = { Bool = { "aws:SecureTransport" = "false" } } }]
     # want: fail bucket-policy aws_s3_bucket_policy.statement["somebody"] policy

@@ -201,3 +201,34 @@ resource "aws_cloudfront_vpc_origin" "old" {
     }
   }
 }
+
+# The versions mean nothing to an origin that is reached by HTTP.
+# want: fail origin aws_cloudfront_vpc_origin.plain vpc_origin_endpoint_config[0].origin_protocol_policy
+resource "aws_cloudfront_vpc_origin" "plain" {
+  vpc_origin_endpoint_config {
+    name                   = "plain"
+    arn                    = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/app/0a"
+    http_port              = 80
+    https_port             = 443
+    origin_protocol_policy = "http-only"
+    origin_ssl_protocols {
+      items    = ["TLSv1.1"]
+      quantity = 1
+    }
+  }
+}
+
+# want: undetermined origin aws_cloudfront_vpc_origin.unknown vpc_origin_endpoint_config[0].origin_ssl_protocols[0].items
+resource "aws_cloudfront_vpc_origin" "unknown" {
+  vpc_origin_endpoint_config {
+    name                   = "unknown"
+    arn                    = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/app/0a"
+    http_port              = 80
+    https_port             = 443
+    origin_protocol_policy = "https-only"
+    origin_ssl_protocols {
+      items    = [terraform_data.later.output]
+      quantity = 1
+    }
+  }
+}
