@@ -15,12 +15,22 @@ import (
 	"strings"
 )
 
-// keys is the number of instances of each call. Few keep the configuration in step with the changes.
-const keys = 10
+// keys is the number of instances of each call. They are few, as the configuration has to grow, too.
+const keys = 5
 
 // Write writes a plan with at least as many resource changes as asked for, made of whole copies of
 // the seeds, which are outputs of "terraform show -json PLAN".
 func Write(w io.Writer, resources int, seeds ...[]byte) error {
+	return write(w, func(_, changes int) bool { return changes < resources }, seeds)
+}
+
+// WriteCalls writes a plan in which the root module calls modules as often as asked for; each call
+// makes five instances of a seed, and the seeds take turns.
+func WriteCalls(w io.Writer, calls int, seeds ...[]byte) error {
+	return write(w, func(made, _ int) bool { return made < calls }, seeds)
+}
+
+func write(w io.Writer, more func(calls, changes int) bool, seeds [][]byte) error {
 	var parsed []*seed
 	for i, content := range seeds {
 		s, err := parse(content)
@@ -31,7 +41,7 @@ func Write(w io.Writer, resources int, seeds ...[]byte) error {
 	}
 	buffered := bufio.NewWriter(w)
 	p := &plan{w: buffered}
-	p.write(instances(parsed, resources))
+	p.write(instances(parsed, more))
 	if p.err != nil {
 		return fmt.Errorf("write the plan: %w", p.err)
 	}
@@ -47,9 +57,9 @@ type instance struct {
 }
 
 // instances takes each seed in turn: all instances of a call, then those of the next seed's call.
-func instances(seeds []*seed, resources int) []instance {
+func instances(seeds []*seed, more func(calls, changes int) bool) []instance {
 	var all []instance
-	for n, changes := 0, 0; changes < resources; n++ {
+	for n, changes := 0, 0; more(n, changes); n++ {
 		s := seeds[n%len(seeds)]
 		for k := range keys {
 			in := instance{seed: s, call: fmt.Sprintf("stack_%03d", n), key: fmt.Sprintf("team-%02d", k)}

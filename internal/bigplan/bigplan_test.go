@@ -80,19 +80,19 @@ func TestCopiesAreWholeAndDiffer(t *testing.T) {
 			ids[id] = true
 		}
 	}
-	if n := len(p.ResourceChanges); n != 60 || len(addresses) != n || len(ids) != n/2 {
-		t.Errorf("%d changes with %d addresses and %d ids, want 60, 60 and 30", n, len(addresses), len(ids))
+	if n := len(p.ResourceChanges); n != 50 || len(addresses) != n || len(ids) != n/2 {
+		t.Errorf("%d changes with %d addresses and %d ids, want 50, 50 and 25", n, len(addresses), len(ids))
 	}
 	if r := p.ResourceChanges[1]; r.Address != `module.stack_000["team-00"].module.m.aws_eip.b[0]` || r.ModuleAddress != `module.stack_000["team-00"].module.m` {
 		t.Errorf("the second change is %+v", r)
 	}
 	prior := p.PriorState.Values.RootModule.ChildModules
-	if len(prior) != 30 || prior[0].Resources[0].Values["id"] != p.ResourceChanges[0].Change.After["id"] {
+	if len(prior) != 25 || prior[0].Resources[0].Values["id"] != p.ResourceChanges[0].Change.After["id"] {
 		t.Errorf("the prior state holds %d modules, the first is %+v", len(prior), prior[0])
 	}
 	calls := p.Configuration.RootModule.ModuleCalls
 	key := calls["stack_001"].Module.Resources[0].Key
-	if len(calls) != 3 || p.Configuration.ProviderConfig[key] == nil {
+	if len(calls) != 5 || p.Configuration.ProviderConfig[key] == nil {
 		t.Errorf("%d calls, provider %q of the second is not configured", len(calls), key)
 	}
 }
@@ -100,8 +100,8 @@ func TestCopiesAreWholeAndDiffer(t *testing.T) {
 func TestSeedsTakeTurns(t *testing.T) {
 	t.Parallel()
 	other := bytes.ReplaceAll([]byte(seed), []byte("aws_eip.b[0]"), []byte("aws_eip.other"))
-	_, p := write(t, 40, []byte(seed), other)
-	if got := p.ResourceChanges[21].Address; got != `module.stack_001["team-00"].module.m.aws_eip.other` {
+	_, p := write(t, 20, []byte(seed), other)
+	if got := p.ResourceChanges[11].Address; got != `module.stack_001["team-00"].module.m.aws_eip.other` {
 		t.Errorf("the second call begins with %s", got)
 	}
 }
