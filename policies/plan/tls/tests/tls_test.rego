@@ -136,6 +136,24 @@ test_origins_can_be_left_alone if {
 	count(tls.deny) == 0 with input as origin with data.plan.tls.parameters.judge_origins as false
 }
 
+# What the built-in parameters let pass can be demanded.
+test_more_can_be_demanded if {
+	strict := data.testdata.tls.strict
+	found := {f.rule | some f in tls.warn} with input as strict with data.plan.tls.parameters as strict.parameters
+	found == {"bucket-policy", "database"}
+	built_in := {f.rule | some f in tls.warn; f.rule == "database"} with input as strict
+	built_in == set()
+}
+
+test_policies_with_unknown_versions_are_undetermined if {
+	listed := changed("aws_load_balancer_policy", {
+		"policy_type_name": "SSLNegotiationPolicyType",
+		"policy_attribute": [{"name": "Protocol-TLSv1.2", "value": "true"}, {"name": "Protocol-TLSv1"}],
+	})
+	some f in tls.deny with input as listed
+	f.verdict == "undetermined"
+}
+
 # What must be found in each of these plans is written in their code, and tested in fixtures_test.go.
 test_fixtures if {
 	every plan_ in data.testdata.tls {
