@@ -129,13 +129,10 @@ func TestDeepNestingIsRefused(t *testing.T) {
 		for _, member := range []string{"x", "skipped"} {
 			nested := func(depth int) io.Reader {
 				value := strings.Repeat(shape[0], depth) + "1" + strings.Repeat(shape[1], depth)
-				plan := document("1")
-				if member == "x" {
-					plan = document(value)
-				} else {
-					plan = document(`1, "skipped": ` + value)
+				if member == "skipped" {
+					value = `1, "skipped": ` + value
 				}
-				return strings.NewReader(plan)
+				return strings.NewReader(document(value))
 			}
 			if _, err := seen(t, set, nested(400)); err != nil {
 				t.Errorf("%s of %s: %v; want a plan", shape, member, err)
