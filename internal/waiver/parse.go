@@ -1,7 +1,6 @@
 package waiver
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -12,15 +11,16 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 
 	"github.com/tollgate/tollgate/internal/fault"
 )
 
 const (
-	maxFile    = 256 << 10 // bytes
-	maxNesting = 10_000    // brackets and dashes; the parser's time grows with the square of their nesting
-	maxWaivers = 500
+	maxFile    = 64 << 10 // bytes
+	maxTokens  = 5000     // of YAML; the parser's time grows with their square, that of the lexer does not
+	maxWaivers = 200
 	maxReason  = 500 // characters
 	minLetters = 10  // letters of a reason, of which
 	minOther   = 4   // have to differ
@@ -72,12 +72,16 @@ func lineOf(n ast.Node) int {
 }
 
 func (r *reader) read(content []byte) []Waiver {
-	nesting := bytes.Count(content, []byte("[")) + bytes.Count(content, []byte("{")) + bytes.Count(content, []byte("- "))
-	if len(content) > maxFile || nesting > maxNesting {
-		r.fail(1, "the file is too large: at most %d bytes and %d brackets and list items are accepted", maxFile, maxNesting)
+	if len(content) > maxFile {
+		r.fail(1, "the file is larger than %d KiB", maxFile>>10)
 		return nil
 	}
-	file, err := parser.ParseBytes(content, 0)
+	tokens := lexer.Tokenize(string(content))
+	if len(tokens) > maxTokens {
+		r.fail(1, "the file has more than %d keys, values and marks", maxTokens)
+		return nil
+	}
+	file, err := parser.Parse(tokens, 0)
 	if err != nil {
 		r.syntax(err)
 		return nil
@@ -122,7 +126,7 @@ func (r *reader) mapping(n ast.Node, what string, keys []string, read func(key s
 	for _, v := range m.Values {
 		key, ok := v.Key.(*ast.StringNode)
 		if !ok || !slices.Contains(keys, key.Value) {
-			r.fail(lineOf(v.Key), "%s cannot have the key `%s`; its keys are %s", what, oneLine(v.Key.String()), strings.Join(keys, ", "))
+			r.fail(lineOf(v.Key), "%s cannot have the key `%.100s`; its keys are %s", what, oneLine(v.Key.String()), strings.Join(keys, ", "))
 			continue
 		}
 		given[key.Value] = true
