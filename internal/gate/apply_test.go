@@ -31,6 +31,10 @@ deny contains {"rule": "a", "msg": input.actor.login}`,
 			`warn contains "careful"`,
 			gate.Decision{Allowed: true, Warnings: []string{"careful"}},
 		},
+		"denied, whatever the plan touches": {
+			`deny contains {"rule": "a", "msg": "untouched", "touched": false, "address": "x"}`,
+			gate.Decision{Denials: []gate.Denial{{Rule: "a", Message: "untouched"}}},
+		},
 		"requirements": {
 			`deny contains "x" if false
 requirements contains {"text": "a", "met": true}

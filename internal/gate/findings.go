@@ -10,10 +10,9 @@ import (
 )
 
 // findings turns the answers of the plan gate into findings, adding a pass for whatever a rule
-// has judged and found nothing wrong with.
-func (p *program) findings(answers []answer, res resources) ([]change.Finding, error) {
+// has judged and found nothing wrong with. It also names the rules among them that no waiver covers.
+func (p *program) findings(answers []answer, res resources) (out []change.Finding, unwaivable []string, err error) {
 	type subject struct{ policy, rule, address string }
-	var out []change.Finding
 	found := map[subject]bool{}
 	excepted := exceptions(answers)
 	for _, a := range answers {
@@ -23,9 +22,11 @@ func (p *program) findings(answers []answer, res resources) ([]change.Finding, e
 		for _, member := range a.members {
 			f, err := p.finding(a.question, member, res)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			if excepted[subjectName{a.policy, a.suffix()}] {
+			if p.kept.has(a.question, f.Rule) {
+				unwaivable = append(unwaivable, f.Policy+"/"+f.Rule)
+			} else if excepted[subjectName{a.policy, a.suffix()}] {
 				f.Verdict = change.Waived
 			}
 			found[subject{f.Policy, f.Rule, f.Address}] = true
@@ -39,7 +40,7 @@ func (p *program) findings(answers []answer, res resources) ([]change.Finding, e
 		for _, member := range a.members {
 			rule, address := text(member, "rule"), text(member, "address")
 			if rule == "" || address == "" {
-				return nil, p.broken(a.ref + " has a member without rule and address")
+				return nil, nil, p.broken(a.ref + " has a member without rule and address")
 			}
 			if !found[subject{a.policy, rule, address}] {
 				out = append(out, p.pass(a.policy, rule, address, res))
@@ -47,7 +48,8 @@ func (p *program) findings(answers []answer, res resources) ([]change.Finding, e
 		}
 	}
 	sortFindings(out)
-	return slices.Compact(out), nil
+	slices.Sort(unwaivable)
+	return slices.Compact(out), slices.Compact(unwaivable), nil
 }
 
 func (p *program) finding(q question, term *ast.Term, res resources) (change.Finding, error) {
@@ -83,9 +85,11 @@ func (p *program) finding(q question, term *ast.Term, res resources) (change.Fin
 		return f, p.broken(fmt.Sprintf("%s has a member with the verdict %q", q.ref, f.Verdict))
 	}
 	p.describe(&f)
-	f.NoOp = res.noOp[f.Address]
-	if touched, ok := object["touched"].(bool); ok {
-		f.NoOp = !touched
+	if p.gate == ForPlans { // an apply is denied or not, whatever the plan touches
+		f.NoOp = res.noOp[f.Address]
+		if touched, ok := object["touched"].(bool); ok {
+			f.NoOp = !touched
+		}
 	}
 	if q.kind() == "warn" {
 		f.Severity = change.Warn

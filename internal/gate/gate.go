@@ -28,7 +28,8 @@
 //	             the address up
 //
 // Findings of warn, and of rules with custom.severity "warn", do not block. Nor does a finding about
-// what the plan does not touch: an old sin must be seen but must not block an unrelated change.
+// what the plan does not touch: an old sin must be seen but must not block an unrelated change. An
+// apply, though, is denied whatever the plan touches.
 // A data file in the folder of a policy can say otherwise, by the ids of its rules:
 //
 //	levels:
@@ -36,7 +37,8 @@
 //	  version: {fail: deny, undetermined: warn, untouched: deny}
 //
 // What is not named there stays as it is. With untouched: deny, what the plan does not touch is as
-// serious as what it does. A rule with custom.waivable: false is one that no waiver covers.
+// serious as what it does. A rule with custom.waivable: false is one that no waiver covers, and no
+// exception; nor do they cover a finding of its rule set under an id that no METADATA describes.
 //
 // Whatever a rule has judged without a finding is reported as a pass.
 package gate

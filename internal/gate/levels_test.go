@@ -149,6 +149,19 @@ func TestUnwaivable(t *testing.T) {
 		return map[string]string{"plan/tls/tls.rego": strings.Replace(rated["plan/tls/tls.rego"], old, new, 1)}
 	}
 	all := []string{"plan.tls/odd", "plan.tls/old", "plan.tls/warn"}
+	// kept is a package of which one part has METADATA that allows no waiver; deny finds something.
+	kept := func(part, id, finding string) map[string]string {
+		notes := map[string]string{"other": "# METADATA\n# custom: {id: other}\n"}
+		if part == "deny" && id == "" {
+			delete(notes, "other")
+		}
+		notes[part] = "# METADATA\n# custom: {waivable: false" + id + "}\n"
+		return map[string]string{"plan/x.rego": notes["package"] + "package x\n\n" +
+			notes["deny"] + "deny contains {\"address\": \"new\", \"msg\": help, " + finding + "} if input\n\n" +
+			notes["help"] + "help := \"x\"\n\n" +
+			notes["warn"] + "warn contains \"x\" if input.x\n\n" +
+			notes["other"] + "deny contains \"x\" if input.x\n"}
+	}
 	tests := map[string]struct {
 		content map[string]string
 		want    []string
@@ -166,6 +179,16 @@ func TestUnwaivable(t *testing.T) {
 		"no truth value":  {keep("id: old\n", "id: old\n#   waivable: \"no\"\n"), nil, "custom.waivable that is neither true nor false"},
 		"of no one rule": {with(rated, map[string]string{"plan/more.rego": "package more\n\n# METADATA\n# custom: {waivable: false}\ndeny contains \"x\" if input.x\n\n# METADATA\n# title: Y\ndeny contains \"y\" if input.y\n"}),
 			nil, "says custom.waivable: false of a rule without custom.id"},
+		"of a rule set, findings by ids of their own": {kept("deny", "", `"rule": "version"`), []string{"x/version"}, ""},
+		"of no rule set, by ids of their own":         {kept("warn", "", `"rule": "version"`), nil, ""},
+		"of a rule, a finding by the set's name":      {kept("deny", ", id: a", `"attribute": "b"`), []string{"x/deny"}, ""},
+		"of a rule, a finding by an unknown id":       {kept("deny", ", id: a", `"rule": "b"`), []string{"x/b"}, ""},
+		"of a rule, a finding by another's id":        {kept("deny", ", id: a", `"rule": "other"`), nil, ""},
+		"of a helper, a finding by an unknown id":     {kept("help", "", `"rule": "b"`), []string{"x/b"}, ""},
+		"of the package with an id":                   {kept("package", ", id: a", `"rule": "b"`), []string{"x/b"}, ""},
+		"of the package, a finding by another's id":   {kept("package", ", id: a", `"rule": "other"`), nil, ""},
+		"of a package without findings": {with(rated, map[string]string{"lib/x.rego": "# METADATA\n# custom: {waivable: false}\npackage lib.x\n\nx := 1\n"}),
+			nil, "set/lib/x.rego of the policies says custom.waivable: false, but its package has no deny, violation or warn rule"},
 	}
 	plan := planOf(t, found("new", "fail", "create"))
 	for name, test := range tests {

@@ -65,11 +65,11 @@ func (s *Set) Judge(ctx context.Context, plan *Plan) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	findings, err := s.plan.findings(answers, plan.resources)
+	findings, unwaivable, err := s.plan.findings(answers, plan.resources)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Findings: findings, ResourcesJudged: plan.resources.judged, Unwaivable: s.plan.kept.among(findings)}, nil
+	return Result{Findings: findings, ResourcesJudged: plan.resources.judged, Unwaivable: unwaivable}, nil
 }
 
 // JudgePlan is ReadPlan and Judge.

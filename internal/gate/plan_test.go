@@ -226,6 +226,24 @@ exception contains rules if {
 	}
 }
 
+func TestExceptionsDoNotCoverWhatCannotBeWaived(t *testing.T) {
+	t.Parallel()
+	for waivable, want := range map[string]change.Verdict{"true": change.Waived, "false": change.Fail} {
+		set := mustLoad(t, map[string]string{"plan/main.rego": `package main
+
+# METADATA
+# custom: {waivable: ` + waivable + `}
+deny_public contains {"rule": "public", "msg": "public"} if input.resource_changes
+
+exception contains ["public"]
+`})
+		result, err := set.JudgePlan(context.Background(), planOf(t))
+		if err != nil || len(result.Findings) != 1 || result.Findings[0].Verdict != want {
+			t.Errorf("waivable: %s: %+v, %v; want one finding that is %s", waivable, result.Findings, err, want)
+		}
+	}
+}
+
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ rule, refusal string }{

@@ -70,7 +70,7 @@ func compile(src *sources, gate string) (*program, error) {
 	if p.levels, err = readLevels(src, gate, modules, data); err != nil {
 		return nil, err
 	}
-	if p.kept, err = readKept(src.name, modules); err != nil {
+	if p.kept, err = readKept(src.name, modules, p.asked); err != nil {
 		return nil, err
 	}
 	if err := everyPackageUsed(src.name, gate, compiler, p.asked); err != nil {
