@@ -108,6 +108,7 @@ type Finding struct {
 	Rule        string   `json:"rule"`    // rule id inside the package
 	Address     string   `json:"address"` // full resource address with modules and keys; empty for the plan as a whole
 	Verdict     Verdict  `json:"verdict"`
+	Was         Verdict  `json:"was,omitempty"` // the verdict before a waiver
 	Severity    Severity `json:"severity"`
 	Message     string   `json:"message"`
 	File        string   `json:"file,omitempty"` // slash-separated, relative to the repository's root

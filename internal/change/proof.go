@@ -19,7 +19,8 @@ func (o Obligation) Open() bool { return o.Verdict != Pass && o.Verdict != Waive
 type Proof struct {
 	Counts      Counts       `json:"counts"`
 	Obligations []Obligation `json:"obligations,omitempty"`
-	Fault       *fault.Error `json:"fault,omitempty"` // why there is no second plan, or no verdict on it
+	// Fault says why there is no second plan, or no verdict on it. No obligation has a verdict then.
+	Fault *fault.Error `json:"fault,omitempty"`
 }
 
 // Broken returns the obligations whose rule the real infrastructure breaks.
@@ -36,10 +37,14 @@ func (p *Proof) Broken() []Obligation {
 	return out
 }
 
+// Unproven reports whether policies that the plan left open were not judged on the result.
+func (p *Proof) Unproven() bool { return p != nil && p.Fault != nil && len(p.Obligations) > 0 }
+
 // Obliges reports whether the finding has to be looked at again after an apply: the plan could not
-// tell, and did not have to.
+// tell, and did not have to, or somebody let it pass.
 func (f Finding) Obliges() bool {
-	return f.Verdict == Undetermined && f.Severity == Warn && !f.NoOp
+	open := f.Verdict == Undetermined && f.Severity == Warn
+	return (open || f.Verdict == Waived && f.Was == Undetermined) && !f.NoOp
 }
 
 // Obligations pairs what a plan left open with what the rules say after its apply.

@@ -23,6 +23,8 @@ func TestObligations(t *testing.T) {
 		finding("a.gone", change.Undetermined, change.Warn),
 		finding("a.known", change.Fail, change.Warn),
 		finding("a.blocks", change.Undetermined, change.Deny),
+		{Policy: "plan.x", Rule: "r", Address: "a.waived", Verdict: change.Waived, Was: change.Undetermined, Severity: change.Deny},
+		{Policy: "plan.x", Rule: "r", Address: "a.forgiven", Verdict: change.Waived, Was: change.Fail, Severity: change.Deny},
 		untouched,
 	}
 	broken := finding("a.fails", change.Fail, change.Warn)
@@ -38,6 +40,7 @@ func TestObligations(t *testing.T) {
 		{Finding: before[2], Verdict: change.Fail, Message: "It is public."},
 		{Finding: before[3], Verdict: change.Undetermined},
 		{Finding: before[4]},
+		{Finding: before[7]},
 	}
 	got := change.Obligations(before, after)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -52,7 +55,7 @@ func TestObligations(t *testing.T) {
 			open = append(open, o.Finding.Address)
 		}
 	}
-	if diff := cmp.Diff([]string{"a.fails", "a.hidden", "a.gone"}, open); diff != "" {
+	if diff := cmp.Diff([]string{"a.fails", "a.hidden", "a.gone", "a.waived"}, open); diff != "" {
 		t.Errorf("open (-want +got):\n%s", diff)
 	}
 }

@@ -234,7 +234,8 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 	j.run = current
 	var further []string
 	if f.pull.Merged {
-		further = v.baseBeforeMerge()
+		// What held before it, and what holds by now: nobody merges rules away.
+		further = append(v.baseBeforeMerge(), j.run.BaseSHA)
 	}
 	if err := e.settings(ctx, j, further...); err != nil {
 		return err
@@ -392,7 +393,8 @@ func (e *Engine) judgeAgain(ctx context.Context, j *job, p store.Plan) ([]change
 		return nil, err
 	}
 	v, err := e.judgePlan(ctx, j.rules, planJSON)
-	return v.findings, err
+	// What passes is most of a large plan, and of no interest to whoever decides.
+	return slices.DeleteFunc(v.findings, func(f change.Finding) bool { return f.Verdict == change.Pass }), err
 }
 
 // refusedError is a refusal by the apply gate, with every reason that it gave.

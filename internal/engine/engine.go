@@ -18,6 +18,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"github.com/tollgate/tollgate/internal/artifact"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
@@ -52,10 +54,11 @@ type Config struct {
 
 // Engine is the running product without its HTTP face.
 type Engine struct {
-	cfg   Config
-	queue *queue.Queue
-	boot  string        // this process, unlike ServerID
-	slots chan struct{} // one per plan that may run at once
+	cfg      Config
+	queue    *queue.Queue
+	boot     string        // this process, unlike ServerID
+	slots    chan struct{} // one per plan that may run at once
+	previews chan struct{} // one per pull request whose policies are tried at once
 
 	decisions keyed // one decision at a time for each pull request
 	reports   keyed // one report at a time for each pull request
@@ -64,6 +67,9 @@ type Engine struct {
 	active   map[string]context.CancelCauseFunc // runs of this process by id
 	applying map[string]bool                    // executions that this process follows
 	policies map[policyKey]policies             // of commits that were judged by lately
+
+	asking singleflight.Group     // questions to the apply gate for people to look at
+	asked  map[string]shownAnswer // and its answers
 
 	life context.Context // ends when the engine stops
 	stop context.CancelFunc
@@ -84,8 +90,8 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Ended = func(string, string) {}
 	}
 	e := &Engine{
-		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)),
-		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{},
+		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1),
+		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{}, asked: map[string]shownAnswer{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	workers := 0

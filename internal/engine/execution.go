@@ -245,10 +245,14 @@ func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.Execution
 
 // finish records how an execution ended, with its row in the ledger, and clears what is secret.
 func (e *Engine) finish(ctx context.Context, x store.Execution, state change.ExecutionState, flt *fault.Error, cause store.Cause) error {
-	outcome := map[change.ExecutionState]string{change.ExecApplied: "succeeded", change.ExecUnknown: "unknown"}[state]
-	if outcome == "" {
-		outcome = "failed"
+	entry := ending(x, "apply.end", "failed", nil)
+	switch state {
+	case change.ExecUnknown:
+		entry.Outcome = "unknown"
+	case change.ExecApplied:
+		entry = ending(x, "apply.proof", proofOutcome(x.Proof), x.Proof)
 	}
+	entry.Subject["state"] = state
 	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.MoveExecution(ctx, x.ID, state, flt, cause); err != nil {
 			return err
@@ -258,8 +262,7 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 				return err
 			}
 		}
-		return audit.Append(ctx, tx, audit.Entry{Actor: x.Actor, Action: "apply.end", Outcome: outcome, Origin: "execution " + x.ID,
-			Subject: map[string]any{"execution": x.ID, "repository": x.RepoID, "pull": x.Number, "project": x.Project.Name, "state": state, "proof": outcomeOf(x.Proof)}})
+		return audit.Append(ctx, tx, entry)
 	})
 	if err != nil {
 		return fmt.Errorf("record the end of an apply: %w", err)
@@ -276,12 +279,23 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	return nil
 }
 
-// outcomeOf is what the ledger keeps of a proof.
-func outcomeOf(p *change.Proof) map[string]any {
-	if p == nil || p.Fault != nil {
-		return nil
+// ending is the ledger's row about the end of an apply, or about the look at its result.
+func ending(x store.Execution, action, outcome string, p *change.Proof) audit.Entry {
+	subject := map[string]any{"execution": x.ID, "repository": x.RepoID, "pull": x.Number, "project": x.Project.Name}
+	if p != nil && p.Fault == nil {
+		subject["nothing_left"], subject["left_open"], subject["broken"] = p.Counts.Empty(), len(p.Obligations), len(p.Broken())
 	}
-	return map[string]any{"empty": p.Counts.Empty(), "obligations": len(p.Obligations), "broken": len(p.Broken())}
+	return audit.Entry{Actor: x.Actor, Action: action, Outcome: outcome, Origin: "execution " + x.ID, Subject: subject}
+}
+
+func proofOutcome(p *change.Proof) string {
+	switch {
+	case p == nil || p.Fault != nil:
+		return "unknown"
+	case len(p.Broken()) > 0:
+		return "failed"
+	}
+	return "succeeded"
 }
 
 // runnerDir belongs to the runner; it tells how far an apply got.

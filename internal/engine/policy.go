@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/project"
 	"github.com/tollgate/tollgate/internal/waiver"
 )
 
@@ -36,15 +38,20 @@ func (e *Engine) with(ctx context.Context, r rules, repoID int64, commit, dir st
 	if err != nil {
 		return rules{}, err
 	}
+	return r.and(p), nil
+}
+
+// and are the rules and those of a folder.
+func (r rules) and(p policies) rules {
 	r = rules{slices.Clone(r.sets), append(slices.Clone(r.waivers), p.waivers), slices.Clone(r.sums)}
 	if p.source == nil || slices.Contains(r.sums, p.source.Digest) {
-		return r, nil
+		return r
 	}
 	r.sums = append(r.sums, p.source.Digest)
 	if p.judges {
 		r.sets = append(r.sets, p.source)
 	}
-	return r, nil
+	return r
 }
 
 // digest identifies all rules together, waivers included.
@@ -80,16 +87,13 @@ const maxPolicies = 64
 func (e *Engine) policiesAt(ctx context.Context, repoID int64, commit, dir string) (policies, error) {
 	key := policyKey{repoID, commit, dir}
 	e.mu.Lock()
-	p, known := e.policies[key]
+	known, ok := e.policies[key]
 	e.mu.Unlock()
-	if known {
-		return p, nil
+	if ok {
+		return known, nil
 	}
-	fsys, err := e.cfg.Git.FS(ctx, repoID, commit, dir, nil)
+	p, err := e.readPoliciesAt(ctx, repoID, commit, dir)
 	if err != nil {
-		return policies{}, fmt.Errorf("read policies: %w", err)
-	}
-	if p, err = readPolicies(fsys, dir); err != nil {
 		return policies{}, err
 	}
 	e.mu.Lock()
@@ -99,6 +103,19 @@ func (e *Engine) policiesAt(ctx context.Context, repoID int64, commit, dir strin
 	}
 	e.policies[key] = p
 	return p, nil
+}
+
+func (e *Engine) readPoliciesAt(ctx context.Context, repoID int64, commit, dir string) (policies, error) {
+	fsys, err := e.cfg.Git.FS(ctx, repoID, commit, dir, nil)
+	if err != nil {
+		return policies{}, fmt.Errorf("read policies: %w", err)
+	}
+	p, err := readPolicies(fsys, dir)
+	if err == nil && p.source == nil && dir != project.Default().Policies.Dir {
+		err = fault.New("There are no policies in "+dir+".", "The settings say that there are, and without them a change would pass unjudged.",
+			"Correct `policies.dir` in "+project.File+", or remove it.")
+	}
+	return p, err
 }
 
 // readPolicies reads a policy folder. One that holds anything but waivers has to be a policy set,

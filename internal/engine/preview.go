@@ -22,7 +22,9 @@ const (
 	maxPreviewed = 100
 	// previewLimit bounds the whole of it, since the run waits: the policies are somebody's who may
 	// want it to take long.
-	previewLimit = 5 * time.Minute
+	previewLimit = 2 * time.Minute
+	// maxFailedTests of the policies are named.
+	maxFailedTests = 50
 )
 
 // preview tries the policies of the pull request, if it changes any: do they load, do their tests
@@ -35,7 +37,12 @@ func (e *Engine) preview(ctx context.Context, j *job) *change.Preview {
 	ctx, cancel := context.WithTimeout(ctx, previewLimit)
 	defer cancel()
 	v := &change.Preview{Dir: dir}
-	after, err := e.rulesAfter(ctx, j, dir)
+	select {
+	case e.previews <- struct{}{}:
+		defer func() { <-e.previews }()
+	case <-ctx.Done():
+	}
+	after, own, err := e.rulesAfter(ctx, j, dir)
 	if err == nil {
 		_, err = e.cfg.Judge.Check(ctx, after.sets)
 	}
@@ -44,7 +51,7 @@ func (e *Engine) preview(ctx context.Context, j *job) *change.Preview {
 		v.Fault = fault.Public(err)
 		return v
 	}
-	if p, err := e.policiesAt(ctx, j.run.RepoID, j.run.Tree, dir); err == nil && p.judges {
+	if own.judges {
 		v.Rules, v.Tests = true, e.testPolicies(ctx, j, dir)
 	}
 	v.Projects = e.compareAll(ctx, j, after)
@@ -73,17 +80,22 @@ func changesBelow(changed map[string]bool, dir string) bool {
 	return false
 }
 
-// rulesAfter are the rules that would hold if the pull request were merged.
-func (e *Engine) rulesAfter(ctx context.Context, j *job, dir string) (rules, error) {
-	after, err := e.with(ctx, e.base(), j.run.RepoID, j.run.Tree, dir)
-	if err != nil || j.run.ProtectedSHA == "" {
-		return after, err
+// rulesAfter are the rules that would hold if the pull request were merged, and what its own folder holds.
+func (e *Engine) rulesAfter(ctx context.Context, j *job, dir string) (after rules, own policies, err error) {
+	// Not remembered: many a tree may come, and each as large as its author likes.
+	if own, err = e.readPoliciesAt(ctx, j.run.RepoID, j.run.Tree, dir); err != nil {
+		return rules{}, policies{}, err
+	}
+	after = e.base().and(own)
+	if j.run.ProtectedSHA == "" {
+		return after, own, nil
 	}
 	cfg, err := e.repoConfig(ctx, j.run.RepoID, j.run.ProtectedSHA)
 	if err != nil {
-		return rules{}, err
+		return rules{}, policies{}, err
 	}
-	return e.with(ctx, after, j.run.RepoID, j.run.ProtectedSHA, cfg.Policies.Dir)
+	after, err = e.with(ctx, after, j.run.RepoID, j.run.ProtectedSHA, cfg.Policies.Dir)
+	return after, own, err
 }
 
 // testPolicies runs the policies' own tests.
@@ -104,7 +116,7 @@ func (e *Engine) testPolicies(ctx context.Context, j *job, dir string) change.Po
 		return change.PolicyTests{Fault: fault.Public(err)}
 	}
 	t := change.PolicyTests{Passed: result.Passed, Coverage: result.Coverage}
-	for _, f := range result.Failures {
+	for _, f := range result.Failures[:min(len(result.Failures), maxFailedTests)] {
 		t.Failed = append(t.Failed, fmt.Sprintf("%s (%s:%d) %s", f.Name, f.File, f.Line, f.Message))
 	}
 	return t
@@ -119,16 +131,27 @@ func (e *Engine) compareAll(ctx context.Context, j *job, after rules) []change.P
 	var out []change.ProjectPreview
 	for i, p := range plans[:min(len(plans), maxPreviewed)] {
 		v := change.ProjectPreview{Project: p.Project.Name, Number: runs[i].Number}
-		before, then, err := e.judgeBoth(ctx, runs[i], p, j.rules, after)
-		if err != nil {
-			e.cfg.Logger.Info("policies were not tried on a plan", "plan", p.ID, "error", err)
-			v.Fault = fault.Public(err)
-		}
-		v.Denied, v.Allowed = change.CompareDenials(before, then)
-		e.locateAll(j, p.Project.Dir, v.Denied, v.Allowed)
+		e.compare(ctx, j, runs[i], p, after, &v)
 		out = append(out, v)
 	}
 	return out
+}
+
+// compare judges one plan by the rules as they are and as they would be.
+func (e *Engine) compare(ctx context.Context, j *job, run store.Run, p store.Plan, after rules, v *change.ProjectPreview) {
+	before, err := e.judgeShown(ctx, run, p, j.rules)
+	var then []change.Finding
+	if err == nil {
+		then, err = e.judgeShown(ctx, run, p, after)
+		v.Broken = err != nil && ctx.Err() == nil
+	}
+	if err != nil {
+		e.cfg.Logger.Info("policies were not tried on a plan", "plan", p.ID, "error", err)
+		v.Fault = fault.Public(err)
+		return
+	}
+	v.Denied, v.Allowed = change.CompareDenials(before, then)
+	e.locateAll(j, p.Project.Dir, v.Denied.Findings, v.Allowed.Findings)
 }
 
 // latestPlans are the latest plans of the projects that the repository still has, and their runs.
@@ -149,21 +172,18 @@ func (e *Engine) latestPlans(ctx context.Context, j *job) (plans []store.Plan, r
 	return plans, runs, err
 }
 
-func (e *Engine) judgeBoth(ctx context.Context, run store.Run, p store.Plan, before, after rules) (old, then []change.Finding, err error) {
+// judgeShown judges a stored plan without its secrets: nobody has reviewed the new rules, and what they
+// say is shown to whoever may read the repository.
+func (e *Engine) judgeShown(ctx context.Context, run store.Run, p store.Plan, r rules) ([]change.Finding, error) {
 	planJSON, err := e.storedJSON(ctx, run, p)
 	if err != nil {
-		return nil, nil, fault.Wrap(err, "The stored plan cannot be read.", "Without it nobody can say what would change.", "Plan the project again.")
+		return nil, fault.Wrap(err, "The stored plan cannot be read.", "Without it nobody can say what would change.", "Plan the project again.")
 	}
-	// Nobody has reviewed the new rules, and what they say is shown to whoever may read the repository.
 	if planJSON, err = terraform.WithoutSecrets(planJSON); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	v, err := e.judgePlan(ctx, before, planJSON)
-	if err != nil {
-		return nil, nil, err
-	}
-	w, err := e.judgePlan(ctx, after, planJSON)
-	return v.findings, w.findings, err
+	v, err := e.judgePlan(ctx, r, planJSON)
+	return v.findings, err
 }
 
 // locateAll points findings to the lines of the tree as far as they are in it.

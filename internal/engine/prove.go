@@ -8,23 +8,37 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
 )
 
-// proofLimit ends a second plan that hangs; until then nobody else can apply to the state.
-const proofLimit = 30 * time.Minute
+const (
+	// proofLimit ends a second plan that hangs; until then nobody else can apply to the state.
+	proofLimit = 10 * time.Minute
+	// maxProofs bounds how often a result is looked at, if the server ends meanwhile: looking may be what ends it.
+	maxProofs = 2
+)
 
 // prove plans once more what was just applied and judges the result, while the execution still
 // holds the state: is anything left to change, and what do the policies say that the plan left open?
 // It fails only if ctx ends; then the next start proves again. Everything else that goes wrong is
 // the proof's own fault, since the apply itself is done.
 func (e *Engine) prove(ctx context.Context, x store.Execution) (*change.Proof, error) {
+	p, attempt, err := e.beginProof(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	e.reportSoon(pullKey{x.RepoID, x.Number})
+	if attempt > maxProofs {
+		err = fault.New("The server ended each time while it looked at the result.", "", "Comment `/plan "+x.Project.Name+"` to see whether anything is left to change.")
+		return &change.Proof{Fault: fault.Public(err), Obligations: change.Obligations(p.Findings, nil)}, nil
+	}
 	limited, cancel := context.WithTimeout(ctx, proofLimit)
 	defer cancel()
-	proof, err := e.proof(limited, x)
+	proof, err := e.proof(limited, x, p)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -36,11 +50,29 @@ func (e *Engine) prove(ctx context.Context, x store.Execution) (*change.Proof, e
 		err = fault.Wrap(err, fmt.Sprintf("The second plan took longer than %s and was stopped.", proofLimit), "",
 			"Comment `/plan "+x.Project.Name+"` to see whether anything is left to change.")
 	}
-	return &change.Proof{Fault: fault.Public(err)}, nil
+	return &change.Proof{Fault: fault.Public(err), Obligations: change.Obligations(p.Findings, nil)}, nil
 }
 
-func (e *Engine) proof(ctx context.Context, x store.Execution) (*change.Proof, error) {
-	p, j, err := e.applied(ctx, x)
+// beginProof counts the attempt, and with the first one writes into the ledger that Terraform has
+// ended well: that is known from now on, whatever becomes of the proof.
+func (e *Engine) beginProof(ctx context.Context, x store.Execution) (p store.Plan, attempt int, err error) {
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if p, err = tx.Plan(ctx, x.PlanID); err != nil {
+			return err
+		}
+		if attempt, err = tx.BeginProof(ctx, x.ID); err != nil || attempt > 1 {
+			return err
+		}
+		return audit.Append(ctx, tx, ending(x, "apply.end", "succeeded", nil))
+	})
+	if err != nil {
+		return p, 0, fmt.Errorf("record that an apply has ended: %w", err)
+	}
+	return p, attempt, nil
+}
+
+func (e *Engine) proof(ctx context.Context, x store.Execution, p store.Plan) (*change.Proof, error) {
+	j, err := e.applied(ctx, x, p)
 	if err != nil {
 		return nil, err
 	}
@@ -78,21 +110,18 @@ func (e *Engine) proof(ctx context.Context, x store.Execution) (*change.Proof, e
 	return &change.Proof{Counts: result.Summary.Counts, Obligations: change.Obligations(p.Findings, v.findings)}, nil
 }
 
-// applied reads the plan that an execution consumed, and the rules that it was judged by.
-func (e *Engine) applied(ctx context.Context, x store.Execution) (store.Plan, *job, error) {
+// applied finds the run that an applied plan is of, and the rules that it was judged by.
+func (e *Engine) applied(ctx context.Context, x store.Execution, p store.Plan) (*job, error) {
 	j := &job{}
-	p, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (p store.Plan, err error) {
-		if p, err = tx.Plan(ctx, x.PlanID); err != nil {
-			return p, err
-		}
+	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) (err error) {
 		if j.run, err = tx.Run(ctx, p.RunID); err != nil {
-			return p, err
+			return err
 		}
 		j.pull, err = tx.Pull(ctx, x.RepoID, x.Number)
-		return p, err
+		return err
 	})
 	if err != nil {
-		return p, nil, fmt.Errorf("read what was applied: %w", err)
+		return nil, fmt.Errorf("read what was applied: %w", err)
 	}
-	return p, j, e.settings(ctx, j)
+	return j, e.settings(ctx, j)
 }

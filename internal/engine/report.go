@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/project"
 	"github.com/tollgate/tollgate/internal/report"
@@ -109,7 +111,7 @@ func (v view) goesOn(externalID string) bool {
 }
 
 func (e *Engine) pullReport(v view, r store.Run, current bool) report.Pull {
-	p := report.Pull{Pull: v.pull.Pull, State: r.State, Fault: r.Fault, Preview: r.Preview, Notices: r.Notices, ExternalID: externalID(v, r, report.GateName), DetailsURL: e.url("/runs/" + r.ID)}
+	p := report.Pull{Pull: v.pull.Pull, State: r.State, Fault: r.Fault, Preview: v.previewOf(r), Notices: r.Notices, ExternalID: externalID(v, r, report.GateName), DetailsURL: e.url("/runs/" + r.ID)}
 	p.Pull.HeadSHA = r.HeadSHA
 	if r.ID == "" {
 		p.DetailsURL = e.url("/")
@@ -164,7 +166,7 @@ func shortEffect(digest string) string {
 
 func (e *Engine) applyReport(v view, x store.Execution) report.Apply {
 	a := report.Apply{Execution: x.Execution, HeadSHA: x.HeadSHA, Fault: x.Fault, Proof: x.Proof, ExternalID: x.ID,
-		DetailsURL: e.url("/executions/" + x.ID)}
+		DetailsURL: e.url("/executions/" + x.ID), Ended: x.Proofs > 0}
 	for _, plans := range v.plans {
 		for _, p := range plans {
 			if p.ID == x.PlanID {
@@ -337,7 +339,6 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 	}
 	f := facts{pull: v.pull, reviews: ofEffect(v.pull.Reviews, v.shownSince(p.Project.Name)), commits: v.pull.Authors}
 	in := f.input(p, p.Findings, cfg)
-	in.Now = time.Now()
 	rules := e.base()
 	for _, commit := range commitsOf(r) {
 		var err error
@@ -345,7 +346,10 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 			return unevaluated(e, r, err)
 		}
 	}
-	d, err := e.judgeApply(e.life, rules, in)
+	d, err := e.askedLately(digest([]any{rules.digest(), in}), func() (gate.Decision, error) {
+		in.Now = time.Now()
+		return e.judgeApply(e.life, rules, in)
+	})
 	if err != nil {
 		return unevaluated(e, r, err)
 	}
@@ -354,6 +358,37 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 		out = append(out, report.Requirement(q))
 	}
 	return out
+}
+
+// askAgain is how long an answer of the apply gate is shown. One report needs it several times, every
+// page that is looked at does, and each question is a process.
+const askAgain = 30 * time.Second
+
+type shownAnswer struct {
+	decision gate.Decision
+	at       time.Time
+}
+
+// askedLately asks once for all who ask the same at the same time, and remembers the answer for a while.
+func (e *Engine) askedLately(question string, ask func() (gate.Decision, error)) (gate.Decision, error) {
+	d, err, _ := e.asking.Do(question, func() (any, error) {
+		e.mu.Lock()
+		known := e.asked[question]
+		e.mu.Unlock()
+		if time.Since(known.at) < askAgain {
+			return known.decision, nil
+		}
+		d, err := ask()
+		if err != nil {
+			return gate.Decision{}, err
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		maps.DeleteFunc(e.asked, func(_ string, a shownAnswer) bool { return time.Since(a.at) >= askAgain })
+		e.asked[question] = shownAnswer{d, time.Now()}
+		return d, nil
+	})
+	return d.(gate.Decision), err
 }
 
 // unevaluated keeps the plan from looking ready when nobody knows what is missing.

@@ -178,6 +178,15 @@ func (v view) runOf(tree string) (store.Run, bool) {
 	return store.Run{}, false
 }
 
+// previewOf is what the policies of the pull request would do. A run that serves an apply doesn't ask
+// again, but must not make them look sound.
+func (v view) previewOf(r store.Run) *change.Preview {
+	if r.Reason == reasonMoved && r.HeadSHA == v.reviewed().HeadSHA {
+		return v.reviewed().Preview
+	}
+	return r.Preview
+}
+
 // execution is what consumed a plan, or a zero one.
 func (v view) execution(planID string) store.Execution {
 	for _, x := range v.executions {

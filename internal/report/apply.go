@@ -25,8 +25,11 @@ func (a Apply) status() status {
 	case change.ExecRunning:
 		return inProgress
 	case change.ExecApplied:
-		if len(a.Proof.Broken()) > 0 {
+		switch {
+		case len(a.Proof.Broken()) > 0:
 			return failure
+		case a.Proof.Unproven():
+			return actionRequired
 		}
 		return success
 	case change.ExecUnknown:
@@ -41,10 +44,13 @@ func (a Apply) Title() string {
 	case change.ExecPlanned, change.ExecAuthorised, change.ExecClaimed:
 		return "Waiting to be applied"
 	case change.ExecRunning:
+		if a.Ended {
+			return "Applied; a second plan looks at the result"
+		}
 		return "Applying: " + countWords(a.Summary.Counts, "")
 	case change.ExecApplied:
-		if broken := len(a.Proof.Broken()); broken > 0 {
-			return brokenTitle(broken)
+		if title := proofTitle(a.Proof); title != "" {
+			return title
 		}
 		return "Applied: " + doneWords(a.Summary.Counts)
 	case change.ExecFailedClean:

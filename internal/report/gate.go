@@ -203,8 +203,6 @@ func (p *page) overview(pull Pull) {
 	}
 	p.projects(pull)
 	p.applies(pull.Applies)
-	p.preview(pull)
-	p.notices(pull.Notices, newSource(pull.Pull, pull.Pull.HeadSHA))
 	plans := pull.denied()
 	for _, pl := range pull.Plans {
 		if pl.allowed() {
@@ -216,6 +214,8 @@ func (p *page) overview(pull Pull) {
 			p.project(pl, len(plans) > 1, pull.consumed(pl))
 		}
 	}
+	p.notices(pull.Notices, newSource(pull.Pull, pull.Pull.HeadSHA))
+	p.preview(pull)
 }
 
 func noProjects(s change.RunState) string {

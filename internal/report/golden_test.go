@@ -69,7 +69,7 @@ func TestGolden(t *testing.T) {
 	unproven.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{
 		obligation(change.Fail), obligation(change.Pass), obligation(change.Undetermined), obligation("")}}
 	blind := apply(change.ExecApplied)
-	blind.Proof = &change.Proof{Fault: fault.New("The plan took longer than 30 minutes.", "", "Comment `/plan` to look.")}
+	blind.Proof = &change.Proof{Obligations: []change.Obligation{obligation("")}, Fault: fault.New("The plan took longer than 30 minutes.", "", "Comment `/plan` to look.")}
 	policies := gate(change.RunPassed, passed())
 	policies.Preview = preview()
 	waived := passed()
@@ -142,7 +142,7 @@ func preview() *change.Preview {
 	allowed := change.Finding{Policy: "plan.queues", Rule: "queue-name", Address: "aws_sqs_queue.legacy", Verdict: change.Fail, Severity: change.Deny,
 		Message: "The name has no prefix."}
 	return &change.Preview{Dir: "policies", Rules: true, Tests: change.PolicyTests{Passed: 42, Coverage: 97.25}, Projects: []change.ProjectPreview{
-		{Project: "payments", Number: 12, Denied: []change.Finding{denied, other}, Allowed: []change.Finding{allowed}},
+		{Project: "payments", Number: 12, Denied: change.Comparison{Resources: 2, Findings: []change.Finding{denied, other}}, Allowed: change.Comparison{Resources: 1, Findings: []change.Finding{allowed}}},
 		{Project: "network", Number: 9}, {Project: "edge", Number: 3, Fault: fault.New("The stored plan is gone.", "", "Plan the project again.")},
 	}}
 }

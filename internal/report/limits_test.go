@@ -70,7 +70,7 @@ func shown(t *testing.T, name, text string, limit int) {
 func hostilePreview(s string) *change.Preview {
 	f := change.Finding{Policy: s, Rule: s, Address: s, Verdict: change.Fail, Severity: change.Deny, Message: s, Remediation: s, Reference: s}
 	return &change.Preview{Dir: s, Rules: true, Tests: change.PolicyTests{Failed: []string{s, s}, Passed: 1}, Projects: []change.ProjectPreview{
-		{Project: s, Number: 3, Denied: []change.Finding{f}, Allowed: []change.Finding{f}}, {Project: s, Fault: fault.New(s, s, s)}, {Project: s},
+		{Project: s, Number: 3, Denied: change.Comparison{Resources: 1, Findings: []change.Finding{f}}, Allowed: change.Comparison{Resources: 1, Findings: []change.Finding{f}}}, {Project: s, Fault: fault.New(s, s, s)}, {Project: s},
 	}}
 }
 

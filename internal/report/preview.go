@@ -9,12 +9,18 @@ import (
 // previewBudget is how much the preview of policies may take of a check, in bytes.
 const previewBudget = 20_000
 
-// preview renders what the policies of the pull request would change if they held already.
+// preview renders what the policies of the pull request would change if they held already. It is
+// somebody's own text, so it comes last and has a budget as a whole.
 func (p *page) preview(pull Pull) {
-	v := pull.Preview
-	if v == nil {
+	if pull.Preview == nil {
 		return
 	}
+	inner := page{limit: min(previewBudget, p.room()-2)}
+	inner.previewed(pull, pull.Preview)
+	p.block(inner.String())
+}
+
+func (p *page) previewed(pull Pull, v *change.Preview) {
 	p.block("#### Policies in this pull request\n\nThis change is judged by the policies of the base branch. Those in " + code(v.Dir) + " would hold once it is merged.")
 	if v.Fault != nil {
 		p.block("❌ They cannot be used: " + faultLine(v.Fault))
@@ -33,11 +39,14 @@ func (p *page) preview(pull Pull) {
 	nothing := ""
 	for _, project := range v.Projects {
 		of := code(project.Project) + fmt.Sprintf(", as last planned in #%d", project.Number)
-		if project.Fault != nil {
+		switch {
+		case project.Broken:
+			p.block("❌ They cannot judge " + of + ", which the present ones can: " + faultLine(project.Fault))
+			continue
+		case project.Fault != nil:
 			p.block("⚠️ Not tried on " + of + ": " + faultLine(project.Fault))
 			continue
-		}
-		if len(project.Denied)+len(project.Allowed) == 0 {
+		case project.Denied.Resources+project.Allowed.Resources == 0:
 			nothing = join(", ", nothing, code(project.Project))
 			continue
 		}
@@ -68,19 +77,15 @@ func (p *page) policyTests(t change.PolicyTests) {
 }
 
 // comparison lists the resources whose verdict would change, a rule at a time.
-func (p *page) comparison(what string, findings []change.Finding, src source, page string) {
-	if len(findings) == 0 {
+func (p *page) comparison(what string, c change.Comparison, src source, page string) {
+	if c.Resources == 0 {
 		return
 	}
-	addresses := map[string]bool{}
-	for _, f := range findings {
-		addresses[f.Address] = true
-	}
 	var items []string
-	for _, g := range Groups(findings) {
+	for _, g := range Groups(c.Findings) {
 		items = append(items, g.item(src))
 	}
-	p.folded(what+": "+plural(len(addresses), "resource"), items, previewBudget, "groups", elsewhere(page))
+	p.folded(what+": "+plural(c.Resources, "resource"), items, previewBudget/2, "groups", elsewhere(page))
 }
 
 // unsoundTitle is the title of a gate that only the policies in the pull request keep closed.
@@ -90,6 +95,8 @@ func unsoundTitle(v *change.Preview) string {
 		return "The policies in this pull request cannot be used"
 	case v.Tests.Fault != nil:
 		return "The tests of the policies in this pull request were not run"
+	case len(v.Tests.Failed) == 0:
+		return "The policies in this pull request cannot judge a plan"
 	}
 	return plural(len(v.Tests.Failed), "test") + " of the policies in this pull request failed"
 }

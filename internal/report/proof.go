@@ -16,7 +16,8 @@ func (p *page) proof(a Apply) {
 	}
 	const heading = "#### After the apply\n\n"
 	if f := a.Proof.Fault; f != nil {
-		p.block(heading + "The result was not looked at: " + faultLine(f))
+		p.block(heading + "❔ The result was not looked at: " + faultLine(f))
+		p.list("Policies that the plan left open, and that nobody has judged since:", obligationItems(a.Proof.Obligations), proofBudget, "policies", elsewhere(a.DetailsURL))
 		return
 	}
 	if a.Proof.Counts.Empty() {
@@ -25,16 +26,22 @@ func (p *page) proof(a Apply) {
 		p.block(heading + "⚠️ A second plan would still change something: " + countWords(a.Proof.Counts, "**") +
 			". Something else changes the same resources, or a provider reports them differently from how they are written.")
 	}
-	var items []string
-	open := 0
+	met := len(a.Proof.Obligations)
 	for _, o := range a.Proof.Obligations {
-		items = append(items, obligationItem(o))
 		if o.Open() {
-			open++
+			met--
 		}
 	}
-	met := len(items) - open
-	p.list(fmt.Sprintf("Policies that the plan left open, judged on the result: %d of %d met.", met, len(items)), items, proofBudget, "policies", elsewhere(a.DetailsURL))
+	p.list(fmt.Sprintf("Policies that the plan left open, judged on the result: %d of %d met.", met, len(a.Proof.Obligations)),
+		obligationItems(a.Proof.Obligations), proofBudget, "policies", elsewhere(a.DetailsURL))
+}
+
+func obligationItems(all []change.Obligation) []string {
+	var items []string
+	for _, o := range all {
+		items = append(items, obligationItem(o))
+	}
+	return items
 }
 
 func obligationItem(o change.Obligation) string {
@@ -52,10 +59,16 @@ func obligationItem(o change.Obligation) string {
 	return "- " + mark + " " + join(" ", code(ruleName(o.Finding)), code(o.Finding.Address)) + ": " + words + "\n"
 }
 
-// brokenTitle is the title of an apply whose result breaks policies that its plan left open.
-func brokenTitle(broken int) string {
-	if broken == 1 {
+// proofTitle is the title of an apply whose result breaks policies that its plan left open, or was
+// not judged by them.
+func proofTitle(p *change.Proof) string {
+	switch broken := len(p.Broken()); {
+	case broken == 1:
 		return "Applied, but the result breaks a policy"
+	case broken > 1:
+		return fmt.Sprintf("Applied, but the result breaks %d policies", broken)
+	case p.Unproven():
+		return "Applied, but the result was not judged"
 	}
-	return fmt.Sprintf("Applied, but the result breaks %d policies", broken)
+	return ""
 }

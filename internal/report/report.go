@@ -77,6 +77,7 @@ type Apply struct {
 	HeadSHA    string // the commit that carries the check
 	Summary    change.PlanSummary
 	Fault      *fault.Error
+	Ended      bool          // Terraform has ended well, and the result is being looked at
 	Proof      *change.Proof // what a second plan showed afterwards, or nil
 	Tail       string        // the last lines of Terraform's output
 	ExternalID string

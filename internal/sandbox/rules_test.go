@@ -232,3 +232,85 @@ deny contains {"address": "state", "msg": json.marshal([input.planned_values, in
 		t.Errorf("the policy was not tried:\n%s", c.Summary)
 	}
 }
+
+// A run that serves an apply does not look at the policies again, and must not make broken ones look sound.
+func TestBrokenPoliciesStayTold(t *testing.T) {
+	t.Parallel()
+	w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/house.rego": named})
+	for name, policy := range map[string]string{"broken": "package plan.house\n\ndeny contains", "sound": named + "\n# Nothing new.\n"} {
+		conclusion := map[string]string{"broken": "failure", "sound": "success"}[name]
+		p := propose(t, w, name, map[string]string{"app/" + name + ".tf": "resource \"terraform_data\" \"" + name + "\" {}\n", "policies/plan/house.rego": policy})
+		head := p.Info().HeadSHA
+		want(t, w, head, "tollgate", conclusion)
+		approve(t, p)
+		push(t, w, "main", "docs/"+name, name)
+		if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+			t.Fatal(err)
+		}
+		want(t, w, head, "tollgate/apply: app", "success")
+		want(t, w, head, "tollgate", conclusion)
+	}
+}
+
+// What the base forbids by now is not applied, though it was merged before.
+func TestAMergedChangeIsJudgedByTheBaseOfToday(t *testing.T) {
+	t.Parallel()
+	w := startWith(t, map[string]string{"app/main.tf": one})
+	w.Repo.Protect("main", ghsim.Protection{})
+	p := propose(t, w, "two", map[string]string{"app/main.tf": strings.Replace(one, "one", "two", 1)})
+	want(t, w, p.Info().HeadSHA, "tollgate", "success")
+	before := len(p.Comments())
+	if _, err := p.Merge(sandbox.Author, ghsim.Merge); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the merge without approval is refused", func() bool { return len(p.Comments()) > before })
+	approve(t, p)
+	push(t, w, "main", "policies/plan/house.rego", named)
+	refused(t, p, sandbox.Author, "/apply", "Every policy passed")
+	notApplied(t, w, p)
+	push(t, w, "main", "policies/plan/house.rego", strings.ReplaceAll(named, `"two"`, `"three"`))
+	if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, p.Info().HeadSHA, "tollgate/apply: app", "success")
+}
+
+// If nobody could look at the result, the apply is not called good while policies are open.
+func TestAResultThatCannotBeLookedAt(t *testing.T) {
+	t.Parallel()
+	// After the apply the condition fails, and with it every plan.
+	const once = one + `
+resource "terraform_data" "marker" {
+  provisioner "local-exec" {
+    command = "touch %s"
+  }
+}
+
+data "terraform_remote_state" "gone" {
+  backend = "local"
+  config  = { path = fileexists("%s") ? "/nowhere" : "%s" }
+}
+`
+	for name, policy := range map[string]string{"open": open, "nothing open": house} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			marker, state := filepath.Join(dir, "marker"), filepath.Join(dir, "state")
+			if err := os.WriteFile(state, []byte(`{"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "a", "outputs": {}, "resources": []}`), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/a.rego": policy})
+			p := propose(t, w, "blind", map[string]string{"app/main.tf": fmt.Sprintf(once, marker, marker, state)})
+			want(t, w, p.Info().HeadSHA, "tollgate/plan: app", "success")
+			approve(t, p)
+			if _, err := p.Merge(sandbox.Author, ghsim.Merge); err != nil {
+				t.Fatal(err)
+			}
+			conclusion := map[string]string{"open": "action_required", "nothing open": "success"}[name]
+			c := want(t, w, p.Info().HeadSHA, "tollgate/apply: app", conclusion)
+			if !strings.Contains(c.Summary, "The result was not looked at") {
+				t.Errorf("the check does not say so:\n%s", c.Summary)
+			}
+		})
+	}
+}

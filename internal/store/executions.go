@@ -28,18 +28,19 @@ type Execution struct {
 	Deployment      int64         // GitHub's id, 0 until created
 	DeploymentState string        // as last sent
 	Proof           *change.Proof // what a second plan showed after the apply, or nil
+	Proofs          int           // how often the result was looked at; above 0, Terraform has ended well
 	CreatedAt       time.Time
 	FinishedAt      time.Time
 }
 
-const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, created_at, finished_at`
+const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, created_at, finished_at`
 
 func scanExecution(row scanner) (Execution, error) {
 	var e Execution
 	var project, actor, flt, proof string
 	var created, finished int64
 	err := row.Scan(&e.ID, &e.PlanID, &e.RepoID, &e.Number, &e.HeadSHA, &e.CommitSHA, &project, &e.StateKey, &e.State, &e.Trigger,
-		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &created, &finished)
+		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &created, &finished)
 	if err != nil {
 		return Execution{}, notFound(err)
 	}
@@ -89,6 +90,13 @@ func (tx *Tx) MoveExecution(ctx context.Context, id string, to change.ExecutionS
 	}
 	return one(ctx, tx, `update executions set state = ?, fault = ?, cause = ?, finished_at = ? where id = ?`,
 		to, faultJSON(flt), cause, millis(finished), id)
+}
+
+// BeginProof counts an attempt to look at the result of an apply that has ended well, and returns
+// which one it is.
+func (tx *Tx) BeginProof(ctx context.Context, id string) (attempt int, err error) {
+	err = tx.SQL.QueryRowContext(ctx, `update executions set proofs = proofs + 1 where id = ? returning proofs`, id).Scan(&attempt)
+	return attempt, notFound(err)
 }
 
 // SetProof records what a second plan showed after the apply.

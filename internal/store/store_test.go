@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,12 +105,20 @@ func TestAFileKeepsEverything(t *testing.T) {
 	proof := &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{{Finding: plan.Findings[0], Verdict: change.Pass}}}
 	preview := &change.Preview{Dir: "policies", Tests: change.PolicyTests{Passed: 3, Coverage: 97.5}}
 	check := store.Check{ExternalID: "r1/tollgate", RepoID: repo, Number: 7, HeadSHA: "c0ffee", Name: "tollgate", GitHubID: 99, Sent: "digest"}
+	begin := func(ctx context.Context, tx *store.Tx, want int) error {
+		got, err := tx.BeginProof(ctx, "x1")
+		if err == nil && got != want {
+			err = fmt.Errorf("attempt %d, want %d", got, want)
+		}
+		return err
+	}
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.AddDelivery(ctx, "d1", "m1", "push")
 		return errors.Join(err, tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "sent"), tx.PutPlan(ctx, plan), tx.Claim(ctx, &x),
 			tx.SetDeployment(ctx, "x1", 77, "queued"),
-			tx.SetProof(ctx, "x1", proof), tx.SetPreview(ctx, "r1", preview), tx.SetNotices(ctx, "r1", plan.Notices), tx.PutCheck(ctx, check))
+			tx.SetProof(ctx, "x1", proof), begin(ctx, tx, 1), begin(ctx, tx, 2), tx.SetPreview(ctx, "r1", preview), tx.SetNotices(ctx, "r1", plan.Notices), tx.PutCheck(ctx, check))
 	})
+	x.Proofs = 2
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func (l List) Apply(findings []change.Finding, unwaivable []string, now time.Tim
 		}
 		for _, f := range hits[i] {
 			if found := &out.Findings[f]; found.Verdict != change.Waived { // the first waiver speaks
-				found.Verdict, found.Message = change.Waived, w.message(found.Message)
+				found.Was, found.Verdict, found.Message = found.Verdict, change.Waived, w.message(found.Message)
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func TestApply(t *testing.T) {
 	before := slices.Clone(findings)
 	got := list.Apply(findings, []string{"plan.tls/origin"}, noon)
 	waived := func(f change.Finding, message string) change.Finding {
-		f.Verdict, f.Message = change.Waived, message
+		f.Was, f.Verdict, f.Message = f.Verdict, change.Waived, message
 		return f
 	}
 	want := waiver.Outcome{

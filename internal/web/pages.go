@@ -99,7 +99,7 @@ type previewView struct {
 
 type projectPreview struct {
 	change.ProjectPreview
-	Denied, Allowed []groupView
+	DeniedGroups, AllowedGroups []groupView
 }
 
 func preview(p report.Pull) *previewView {
@@ -109,7 +109,7 @@ func preview(p report.Pull) *previewView {
 	v := &previewView{Preview: p.Preview}
 	for _, project := range p.Preview.Projects {
 		v.Projects = append(v.Projects, projectPreview{project,
-			groups(report.Groups(project.Denied), p.Pull, p.Pull.HeadSHA), groups(report.Groups(project.Allowed), p.Pull, p.Pull.HeadSHA)})
+			groups(report.Groups(project.Denied.Findings), p.Pull, p.Pull.HeadSHA), groups(report.Groups(project.Allowed.Findings), p.Pull, p.Pull.HeadSHA)})
 	}
 	return v
 }

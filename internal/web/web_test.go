@@ -169,7 +169,7 @@ func hostileSource(t *testing.T, s string) source {
 	r.Report.Pull.Title, r.Report.Pull.HeadRef, r.Report.Pull.BaseRef, r.Report.Pull.URL, r.Report.Pull.HeadSHA = s, s, s, s, s
 	r.Report.Pull.Repo.Owner, r.Report.Fault = s, fault.New(s, s, s)
 	r.Report.Preview = &change.Preview{Dir: s, Rules: true, Tests: change.PolicyTests{Failed: []string{s}}, Projects: []change.ProjectPreview{
-		{Project: s, Denied: p.Findings, Allowed: p.Findings}, {Project: s, Fault: p.Fault}}}
+		{Project: s, Denied: change.Comparison{Resources: 1, Findings: p.Findings}, Allowed: change.Comparison{Resources: 1, Findings: p.Findings}}, {Project: s, Fault: p.Fault}}}
 	e := execution(change.ExecFailedPartial)
 	e.Pull, e.Report.Fault, e.Report.Summary = r.Report.Pull, p.Fault, p.Summary
 	e.Report.Execution.Project, e.Report.Execution.Actor.Login, e.Report.Execution.Trigger = p.Project, s, s

@@ -2,6 +2,8 @@
 
 -- What a second plan showed right after the apply: change.Proof, empty before.
 alter table executions add column proof text not null default '';
+-- How often the result was looked at: above 0, Terraform has ended well, and its row in the ledger is written.
+alter table executions add column proofs integer not null default 0;
 
 -- The commit of the default branch whose settings hold as well, if the base is another branch.
 alter table runs add column protected_sha text not null default '';
@@ -23,4 +25,5 @@ alter table plans drop column notices;
 alter table runs drop column notices;
 alter table runs drop column preview;
 alter table runs drop column protected_sha;
+alter table executions drop column proofs;
 alter table executions drop column proof;
