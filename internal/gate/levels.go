@@ -58,12 +58,6 @@ func readLevels(src *sources, gate string, modules map[string]*ast.Module, data 
 		}
 		rules[dir][pkg] = append(rules[dir][pkg], ruleIDs(file, m)...)
 	}
-	for _, file := range keys(src.data) {
-		doc, _ := src.data[file].(map[string]any)
-		if _, has := doc[levelsKey]; has && gateOf(file) == gate && rules[path.Dir(file)] == nil {
-			return nil, unusable(src.name, file, "has levels, but no policy lies beside it", nil)
-		}
-	}
 	all := levels{}
 	for dir, packages := range rules {
 		value, has := lookUp(data, strings.Split(path.Join(dir, levelsKey), "/"))
@@ -78,6 +72,74 @@ func readLevels(src *sources, gate string, modules map[string]*ast.Module, data 
 		}
 	}
 	return all, nil
+}
+
+// everyLevelRead refuses levels that are beside no policy of a gate, where nothing reads them: those of a
+// data file, and deeper in one what has their form, as a bundle may have moved them to its root.
+func everyLevelRead(src *sources, gate string) error {
+	folders := map[string]bool{} // that hold policies
+	for file := range src.modules {
+		folders[path.Dir(file)] = true
+	}
+	for _, file := range keys(src.data) {
+		doc, _ := src.data[file].(map[string]any)
+		_, has := doc[levelsKey]
+		switch dir, root := path.Dir(file), gateOf(file); {
+		case root != "" && root != gate:
+		case has && (root == "" || !folders[dir]):
+			return unread(src.name, file, "has levels, but no policy of plan/ or apply/ lies beside it")
+		case !holdsPolicies(folders, dir):
+			if stray := strayLevels(dir, doc, gate, folders); stray != "" {
+				return unread(src.name, file, "has levels for "+stray+", but no policy lies there")
+			}
+		}
+	}
+	return nil
+}
+
+// holdsPolicies reports whether the folder or one that it lies in holds policies, whose own data may
+// have any form.
+func holdsPolicies(folders map[string]bool, dir string) bool {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if folders[dir] {
+			return true
+		}
+	}
+	return false
+}
+
+// strayLevels returns the path below dir at which there are levels without policies, or "".
+func strayLevels(dir string, doc map[string]any, gate string, folders map[string]bool) string {
+	for _, key := range keys(doc) {
+		at := strings.TrimPrefix(dir+"/"+key, "./")
+		below, ok := doc[key].(map[string]any)
+		if !ok || folders[at] || dir == "." && gates[key] && key != gate {
+			continue
+		}
+		if areLevels(below[levelsKey]) {
+			return at
+		}
+		if stray := strayLevels(at, below, gate, folders); stray != "" {
+			return stray
+		}
+	}
+	return ""
+}
+
+func areLevels(value any) bool {
+	said, _ := value.(map[string]any)
+	for _, word := range said {
+		if _, err := parseLevel(word); err != nil {
+			return false
+		}
+	}
+	return len(said) > 0
+}
+
+func unread(set, file, what string) error {
+	return fault.New("The file "+path.Join(set, file)+" of the policies "+what+".",
+		"A level that nothing reads would leave its rule as it was, while its author believes otherwise.",
+		"Put it in a data file in the folder of the rule, such as plan/tls/levels.yaml; call other data by another name.")
 }
 
 // ruleIDs are the ids that a file's rules go by: those in the METADATA, and the names of rule sets.

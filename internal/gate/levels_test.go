@@ -114,7 +114,17 @@ func TestLevelsThatDoNotLoad(t *testing.T) {
 		"none":                    {"plan/tls/x.yaml", "levels: {}", ""},
 		"in the root":             {"data.json", `{"plan": {"tls": {"levels": {"old": "warn"}}}}`, ""},
 		"in the root, misspelt":   {"data.json", `{"plan": {"tls": {"levels": {"odl": "warn"}}}}`, `there is no rule "odl"`},
-		"a library's own":         {"lib/x.yaml", "levels: [1, 2]", ""},
+		"in the root, elsewhere":  {"data.json", `{"plan": {"tsl": {"levels": {"old": "warn"}}}}`, "set/data.json of the policies has levels for plan/tsl, but no policy lies there"},
+		"in the root, other data": {"data.json", `{"plan": {"tables": {"levels": {"1": "x"}}}}`, ""},
+		"in the root, parameters": {"data.json", `{"plan": {"tls": {"parameters": {"levels": {"old": "warn"}}}}}`, ""},
+		"in the root, other gate": {"data.json", `{"apply": {"levels": {"old": "warn"}}}`, "set/data.json of the policies has levels for apply, but no policy lies there"},
+		"of the root":             {"data.yaml", "levels: {old: warn}", "set/data.yaml of the policies has levels, but no policy of plan/ or apply/ lies beside it"},
+		"of the root, no levels":  {"data.yaml", "level: {old: warn}", ""},
+		"of a library":            {"lib/x.yaml", "levels: {old: warn}", "set/lib/x.yaml of the policies has levels, but no policy of plan/"},
+		"a library's other data":  {"lib/x.yaml", "words: {levels: [1, 2]}", ""},
+		"of the gate's folder":    {"plan/x.yaml", "levels: {old: warn}", "set/plan/x.yaml of the policies has levels, but no policy of plan/"},
+		"from the gate's folder":  {"plan/x.yaml", "tls: {levels: {old: warn}}", ""},
+		"from there, elsewhere":   {"plan/x.yaml", "tsl: {levels: {old: warn}}", "set/plan/x.yaml of the policies has levels for plan/tsl"},
 		"parameters called so":    {"plan/tls/x.yaml", "parameters: {levels: {1: x}}", ""},
 		"unknown rule":            {"plan/tls/x.yaml", "levels: {odl: warn}", `beside set/plan/tls cannot be used: there is no rule "odl"; the rules are deny, odd, old, warn`},
 		"rule with its package":   {"plan/tls/x.yaml", "levels: {plan.tls/old: warn}", `there is no rule "plan.tls/old"`},
@@ -125,8 +135,10 @@ func TestLevelsThatDoNotLoad(t *testing.T) {
 		"unknown key":             {"plan/tls/x.yaml", "levels: {old: {unknown: warn}}", "the rule old has unknown: warn, which is no level"},
 		"unknown word below":      {"plan/tls/x.yaml", "levels: {old: {fail: ignore}}", "the rule old has fail: ignore, which is no level"},
 		"no mapping":              {"plan/tls/x.yaml", "levels: [old]", "they are no mapping"},
-		"beside no policy":        {"plan/tsl/x.yaml", "levels: {old: warn}", "set/plan/tsl/x.yaml of the policies has levels, but no policy lies beside it"},
-		"beside the other gate's": {"apply/x.yaml", "levels: {old: warn}", ""},
+		"beside no policy":        {"plan/tsl/x.yaml", "levels: {old: warn}", "set/plan/tsl/x.yaml of the policies has levels, but no policy of plan/ or apply/ lies beside it"},
+		"below a policy":          {"plan/tls/x/x.yaml", "levels: {old: warn}", "set/plan/tls/x/x.yaml of the policies has levels, but no policy of plan/"},
+		"below, other data":       {"plan/tls/x/x.yaml", "words: {levels: {old: warn}}", ""},
+		"in the other gate":       {"apply/x.yaml", "levels: {old: warn}", "set/apply/x.yaml of the policies has levels, but no policy of plan/ or apply/ lies beside it"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -140,6 +152,26 @@ func TestLevelsThatDoNotLoad(t *testing.T) {
 			}
 			wantFault(t, err, test.want)
 		})
+	}
+}
+
+// The levels of one gate are nothing to the other.
+func TestLevelsOfTheOtherGate(t *testing.T) {
+	t.Parallel()
+	both := with(rated, map[string]string{"apply/x/x.rego": "package apply.x\n\ndeny contains \"x\" if input.x\n"})
+	for _, file := range []map[string]string{
+		{"apply/x/levels.yaml": "levels: {deny: warn}\n"},
+		{"data.yaml": "apply: {x: {levels: {deny: warn}}}\n"},
+	} {
+		src, err := gate.Read("set", files(with(both, file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, gates := range [][]string{{gate.ForPlans}, {gate.ForApplies}, {gate.ForPlans, gate.ForApplies}} {
+			if _, err := gate.Compile(src, gates...); err != nil {
+				t.Errorf("%v: Compile for %v: %v", file, gates, err)
+			}
+		}
 	}
 }
 

@@ -50,6 +50,9 @@ var (
 // compile returns the program of a gate, or nil if the set has no file for it.
 func compile(src *sources, gate string) (*program, error) {
 	modules := visible(src.modules, gate)
+	if err := everyLevelRead(src, gate); err != nil {
+		return nil, err
+	}
 	own := func(file string) bool { return gateOf(file) == gate }
 	if !slices.ContainsFunc(keys(modules), own) {
 		return nil, nil
