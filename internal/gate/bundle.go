@@ -122,9 +122,10 @@ func (c contents) add(name string, r io.Reader) error {
 	return nil
 }
 
-// wanted reports whether a file is part of a set or of its tests.
+// wanted reports whether a file is part of a set or of its tests, or would be if it had another name,
+// which Read tells.
 func wanted(name string) bool {
-	return (isPolicy(name) || isData(name)) && !slices.ContainsFunc(strings.Split(name, "/"), isHidden)
+	return (isPolicy(name) || isData(name) || isMisspelt(name)) && !slices.ContainsFunc(strings.Split(name, "/"), isHidden)
 }
 
 func readDir(fsys fs.FS) (contents, error) {

@@ -128,6 +128,22 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+func TestOpenKeepsWhatIsMisspelt(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{
+		"directory": unpacked(t, with(sound, map[string]string{"plan/x.REGO": "package x"})),
+		"archive":   archive(t, append(packed(""), entry("plan/x.REGO", "package x"))...),
+	} {
+		fsys, err := gate.Open(path)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		_, err = gate.Load("set", fsys)
+		wantFault(t, err, "set/plan/x.REGO of the policies ends in .REGO")
+	}
+}
+
 // Each of these differs from a set that opens in the one entry that is wrong.
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()

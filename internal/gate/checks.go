@@ -1,13 +1,38 @@
 package gate
 
 import (
+	"path"
 	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/tollgate/tollgate/internal/fault"
 )
 
 // These checks find what the engine takes as "undefined", which no deny rule survives: a rule under a
 // name that nothing asks for, and a reference to something that is not there.
+
+// noVerdictInTests refuses a test file with a rule that could say no: most likely it is a policy whose
+// name happens to end like a test's, such as latest_test.rego.
+func noVerdictInTests(src *Source, wanted func(file string) bool) error {
+	for _, f := range src.Files {
+		if !isPolicy(f.Name) || !isTest(f.Name) || inTestdata(f.Name) || !wanted(f.Name) || !verdictLine.Match(f.Content) {
+			continue
+		}
+		parsed, err := parse(src.Name, f)
+		if err != nil {
+			return err
+		}
+		for _, rule := range parsed.(*ast.Module).Rules {
+			if name := ruleName(rule); verdictRule.MatchString(name) {
+				return fault.New("The file "+path.Join(src.Name, f.Name)+" of the policies defines "+name+", but its name makes it a test.",
+					"Tests judge nothing, so what the rule is to find would pass.",
+					"Rename the file so that it does not end in _test.rego; if it is a test, rename the rule.")
+			}
+		}
+	}
+	return nil
+}
 
 // everyPackageUsed refuses a package of the gate that has no verdict and that nothing refers to:
 // most likely its rule or its package is misspelled, and its author believes to be protected.

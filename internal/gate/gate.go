@@ -7,8 +7,8 @@
 // package whose file lies below the gate's folder; the same package name in two gates means two
 // packages. Files elsewhere in the tree are libraries for both gates. Data files (*.json, *.yaml,
 // *.yml) are mounted under data at the path of their folder, as "opa test" and conftest do it.
-// Test files (*_test.rego) and folders called testdata are no part of a set; waivers.yaml at its root
-// is, but no data.
+// Test files (*_test.rego), which must not define what the gate asks for, and folders called testdata
+// are no part of a set; waivers.yaml at its root is, but no data.
 //
 // # What the gate asks
 //
@@ -79,12 +79,16 @@ func Load(name string, fsys fs.FS) (*Set, error) {
 // file unless every file of these gates is sound and at least one rule can say no. That the set has
 // no rules for a gate is no error; see JudgesPlans and JudgesApplies.
 func Compile(src *Source, gates ...string) (*Set, error) {
+	wanted := func(file string) bool {
+		return file != waiversFile && (gateOf(file) == "" || slices.Contains(gates, gateOf(file)))
+	}
+	if err := noVerdictInTests(src, wanted); err != nil {
+		return nil, err
+	}
 	if !src.judges(ForPlans) && !src.judges(ForApplies) {
 		return nil, noPolicy(src.Name)
 	}
-	parsed, err := src.parse(func(file string) bool {
-		return !isTest(file) && file != waiversFile && (gateOf(file) == "" || slices.Contains(gates, gateOf(file)))
-	})
+	parsed, err := src.parse(func(file string) bool { return !isTest(file) && wanted(file) })
 	if err != nil {
 		return nil, err
 	}

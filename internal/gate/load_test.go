@@ -56,7 +56,32 @@ func TestLoad(t *testing.T) {
 			"plan/tls/tls.rego": "", "apply/four_eyes.rego": ""}, "holds no policy"},
 		"only tests": {map[string]string{
 			"plan/tls/tls.rego": "", "apply/four_eyes.rego": "",
-			"plan/tls/tls_test.rego": "package plan.tls\n\ndeny contains \"x\"\n"}, "holds no policy"},
+			"plan/tls/tls_test.rego": "package plan.tls\n\ntest_x if true\n"}, "holds no policy"},
+		"only a policy that is called a test": {map[string]string{
+			"plan/tls/tls.rego": "", "apply/four_eyes.rego": "",
+			"plan/tls/tls_test.rego": "package plan.tls\n\ndeny contains \"x\"\n"}, "set/plan/tls/tls_test.rego of the policies defines deny, but its name makes it a test"},
+		"policy that is called a test": {map[string]string{
+			"plan/latest_test.rego": "package plan.latest\n\nimport data.lib.words\n\n  deny_latest contains words.shout(\"x\")\n"}, "set/plan/latest_test.rego of the policies defines deny_latest, but"},
+		"warning that is called a test": {map[string]string{
+			"apply/latest_test.rego": "package apply.latest\n\ndefault warn := []\n"}, "set/apply/latest_test.rego of the policies defines warn, but"},
+		"library that is called a test": {map[string]string{
+			"lib/latest_test.rego": "package lib.latest\n\nviolation contains \"x\" if {\n\tinput.x\n}\n"}, "set/lib/latest_test.rego of the policies defines violation, but"},
+		"test that may define a verdict": {map[string]string{
+			"plan/latest_test.rego": "package plan.latest\n\ndeny contains\n"}, "set/plan/latest_test.rego of the policies does not parse"},
+		"test of a verdict": {map[string]string{
+			"plan/tls/tls_test.rego": "package plan.tls\n\ndenied := 1\n\ntest_x if {\ndeny == set() with input as {\"x\": `\ndeny contains \"x\"\n`}\n}\n"}, ""},
+		"verdict in test data": {map[string]string{
+			"plan/testdata/tls_test.rego": "package plan.tls\n\ndeny contains \"x\"\n"}, ""},
+		"policy in capitals": {map[string]string{
+			"plan/latest.REGO": "package plan.latest\n\ndeny contains \"x\"\n"}, "set/plan/latest.REGO of the policies ends in .REGO"},
+		"test in capitals": {map[string]string{
+			"plan/latest_test.Rego": "package plan.latest\n"}, "set/plan/latest_test.Rego of the policies ends in .Rego"},
+		"levels in capitals": {map[string]string{
+			"plan/tls/levels.Yaml": "levels: {deny: warn}\n"}, "set/plan/tls/levels.Yaml of the policies ends in .Yaml"},
+		"capitals in test data": {map[string]string{
+			"testdata/x.REGO": "x", "plan/testdata/plan.JSON": "{", ".git/x.REGO": "x"}, ""},
+		"other endings": {map[string]string{
+			"README.MD": "x", "plan/REGO": "x", "plan/x.rego.orig": "x"}, ""},
 		"syntax error": {map[string]string{
 			"plan/tls/tls.rego": "package plan.tls\n\ndeny contains {\n"}, "set/plan/tls/tls.rego of the policies does not parse"},
 		"old syntax": {map[string]string{

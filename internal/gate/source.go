@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -48,13 +49,18 @@ type quota struct {
 	file, total int64 // bytes
 }
 
+// verdictLine is how a line begins that may define a rule with a verdict.
+var verdictLine = regexp.MustCompile(`(?m)^[ \t]*(default[ \t]+)?(deny|violation|warn)(_[a-zA-Z0-9_]+)?\b`)
+
 var (
 	policyQuota = quota{files: 2000, file: 4 << 20, total: 16 << 20}
 	testQuota   = quota{files: 10_000, file: 16 << 20, total: 128 << 20}
 )
 
-// Read reads the policy and data files of the set in fsys, without its tests. name is for messages
-// only. It returns a *fault.Error for a file that cannot be read and for a set that is too large.
+// Read reads the policy and data files of the set in fsys, without its tests but for those that look
+// as if they held policies, for Compile to refuse. name is for messages only. It returns a *fault.Error
+// for a file that cannot be read, for one whose ending is in another spelling, and for a set that is
+// too large.
 func Read(name string, fsys fs.FS) (*Source, error) { return read(name, fsys, policyQuota, false) }
 
 // ReadWithTests is Read with the tests and the data files in folders called testdata, for Test.
@@ -64,18 +70,30 @@ func ReadWithTests(name string, fsys fs.FS) (*Source, error) {
 
 func read(name string, fsys fs.FS, left quota, tests bool) (*Source, error) {
 	src := &Source{Name: name}
+	leftForTests := testQuota
 	err := fs.WalkDir(fsys, ".", func(file string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return unusable(name, file, "cannot be read", err)
 		case entry.IsDir() && (isHidden(file) || isTest(file) && !tests):
 			return fs.SkipDir
-		case entry.IsDir() || isHidden(file) || !isPolicy(file) && !isData(file) || isTest(file) && !tests:
+		case entry.IsDir() || isHidden(file):
+			return nil
+		case isMisspelt(file) && !isTest(file):
+			return misspelt(name, file)
+		case !isPolicy(file) && !isData(file):
 			return nil
 		}
-		content, err := left.read(name, fsys, file)
+		asTest, quota := isTest(file) && !tests, &left
+		if asTest {
+			quota = &leftForTests
+		}
+		content, err := quota.read(name, fsys, file)
 		if err != nil {
 			return err
+		}
+		if asTest && !verdictLine.Match(content) {
+			return nil
 		}
 		src.Files = append(src.Files, File{Name: file, Content: content})
 		return nil
@@ -170,10 +188,25 @@ func isData(file string) bool {
 	return ext == ".json" || ext == ".yaml" || ext == ".yml"
 }
 
+// isMisspelt reports whether a file would be a policy or data if its ending were in small letters.
+func isMisspelt(file string) bool {
+	small := strings.ToLower(file)
+	return !isPolicy(file) && !isData(file) && (isPolicy(small) || isData(small))
+}
+
+func misspelt(set, file string) error {
+	ext := path.Ext(file)
+	return fault.New("The file "+path.Join(set, file)+" of the policies ends in "+ext+".",
+		"Only files with endings in small letters are read; what this one says would count for nothing.",
+		"Rename it so that it ends in "+strings.ToLower(ext)+".")
+}
+
 // isTest reports whether a file or folder serves the tests of a set only.
 func isTest(file string) bool {
-	return strings.HasSuffix(file, "_test.rego") || slices.Contains(strings.Split(file, "/"), "testdata")
+	return strings.HasSuffix(file, "_test.rego") || inTestdata(file)
 }
+
+func inTestdata(file string) bool { return slices.Contains(strings.Split(file, "/"), "testdata") }
 
 // parse returns the module in a policy file or the value in a data file.
 func parse(set string, f File) (any, error) {

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -69,6 +70,32 @@ func TestWaiversAreInTheDigestOnly(t *testing.T) {
 	other, err := gate.Read("set", files(with(sound, map[string]string{"waivers.yaml": "[]\n"})))
 	if err != nil || other.Digest == src.Digest {
 		t.Errorf("other waivers have the same digest (%v)", err)
+	}
+}
+
+// Whatever reads the set, a policy that is called a test is refused, and is no part of the digest.
+func TestPolicyThatIsCalledATest(t *testing.T) {
+	t.Parallel()
+	fsys := func(test string) fstest.MapFS {
+		return files(with(sound, map[string]string{"plan/latest_test.rego": test}))
+	}
+	for name, read := range map[string]func(string, fs.FS) (*gate.Source, error){"Read": gate.Read, "ReadWithTests": gate.ReadWithTests} {
+		test, err := read("set", fsys("package plan.latest\n\ntest_x if {\n\tdeny == set()\n}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := gate.Compile(test, gate.ForPlans); err != nil {
+			t.Errorf("%s: Compile with a test: %v", name, err)
+		}
+		policy, err := read("set", fsys("package plan.latest\n\ndeny contains \"x\"\n"))
+		if err != nil || policy.Digest != test.Digest {
+			t.Fatalf("%s: %v, or another digest", name, err)
+		}
+		_, err = gate.Compile(policy, gate.ForPlans)
+		wantFault(t, err, "set/plan/latest_test.rego of the policies defines deny, but its name makes it a test")
+		if _, err := gate.Compile(policy, gate.ForApplies); err != nil {
+			t.Errorf("%s: Compile for the other gate: %v", name, err)
+		}
 	}
 }
 
