@@ -50,7 +50,11 @@ func checkCommand() *cobra.Command {
 		Long: `Judge the output of "terraform show -json PLAN", or plan and judge directories.
 
 Exit status: 0 if everything passes, 1 for a deny or an undetermined value, 2 if something could
-not be judged.`,
+not be judged.
+
+With several --policies each set judges, and the waivers of each hold for what any of them finds.
+The server takes waivers from the repository only: as --organisation-policies, it refuses a set
+with waivers.yaml.`,
 		Example: `  terraform show -json plan.bin | bot check -
   bot check --source infrastructure --format sarif plan.json >tollgate.sarif
   bot check --policies policies --policies ../organisation/policies plans/*.json`,

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"encoding/xml"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -277,24 +276,27 @@ func TestCheckByAnOrganisationsPolicies(t *testing.T) {
 	}
 }
 
-func TestCheckWaivers(t *testing.T) {
-	t.Parallel()
-	const waivers = `waivers:
+// waiverUntil is a file with a waiver of the resource that is bad.
+func waiverUntil(day time.Time) string {
+	return `waivers:
 - rule: plan.names/deny
   address: terraform_data.bad
   reason: Named before the rule.
   owner: "@acme/names"
-  expires: %s
-`
-	today := time.Now().UTC()
+  expires: ` + day.UTC().Format(time.DateOnly) + "\n"
+}
+
+func TestCheckWaivers(t *testing.T) {
+	t.Parallel()
+	today := time.Now()
 	cases := map[string]struct {
 		text   string
 		status int
 		want   []string
 	}{
 		"none":    {"", 1, []string{`"verdict": "fail"`}},
-		"one":     {fmt.Sprintf(waivers, today.AddDate(0, 1, 0).Format(time.DateOnly)), 0, []string{`"verdict": "waived"`, "Named before the rule."}},
-		"expired": {fmt.Sprintf(waivers, today.AddDate(0, -1, 0).Format(time.DateOnly)), 1, []string{`"verdict": "fail"`, `"kind": "expired"`, "waivers.yaml"}},
+		"one":     {waiverUntil(today.AddDate(0, 1, 0)), 0, []string{`"verdict": "waived"`, "Named before the rule."}},
+		"expired": {waiverUntil(today.AddDate(0, -1, 0)), 1, []string{`"verdict": "fail"`, `"kind": "expired"`, "waivers.yaml"}},
 		"broken":  {"- rule: [", 2, []string{"Error: ", "waivers.yaml"}},
 	}
 	for name, c := range cases {
@@ -307,6 +309,34 @@ func TestCheckWaivers(t *testing.T) {
 				}
 			}
 			call{stdin: planOf("bad")}.bot(t, "check", "--format=json", "--policies", dir, "-").expect(t, c.status, c.want...)
+		})
+	}
+}
+
+// The waivers of one set hold for what another finds, unless that one's rule allows none.
+func TestCheckWaiversOfAnotherSet(t *testing.T) {
+	t.Parallel()
+	names, kept := policyDir(t, namePolicies), policyDir(t, strings.Replace(namePolicies, "# scope: document", "# scope: document\n# custom: {waivable: false}", 1))
+	const other = "package plan.other\n\ndeny contains \"x\" if input.x\n"
+	without, with := policyDir(t, other), policyDir(t, other)
+	if err := os.WriteFile(filepath.Join(with, "waivers.yaml"), []byte(waiverUntil(time.Now().AddDate(0, 1, 0))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call{}.bot(t, "check", "--help").expect(t, 0, "the waivers of each hold for what any of them finds")
+	cases := map[string]struct {
+		sets   [2]string
+		status int
+		want   string
+	}{
+		"no waivers":        {[2]string{names, without}, 1, `"verdict": "fail"`},
+		"of the second set": {[2]string{names, with}, 0, `"verdict": "waived"`},
+		"of the first set":  {[2]string{with, names}, 0, `"verdict": "waived"`},
+		"not waivable":      {[2]string{kept, with}, 1, `"kind": "not-waivable"`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			call{stdin: planOf("bad")}.bot(t, "check", "--format=json", "--policies", c.sets[0], "--policies", c.sets[1], "-").expect(t, c.status, c.want)
 		})
 	}
 }
