@@ -48,10 +48,10 @@ switched_on(r, path, _) if {
 	tfplan.expression(r, path)
 }
 
-names(r, entry) := {chosen(r, entry)} if {
-	chosen(r, entry)
+names(r, entry) := chosen(r, entry) if {
+	count(chosen(r, entry)) > 0
 } else := set() if {
-	chosen_later(r, entry)
+	count(chosen_later(r, entry)) > 0
 } else := {sprintf(entry.group, [a]) | some a in parts(r, entry.named_by[0])} if {
 	count(entry.named_by) == 1
 } else := {sprintf(entry.group, [a, b]) |
@@ -59,17 +59,14 @@ names(r, entry) := {chosen(r, entry)} if {
 	some b in parts(r, entry.named_by[1])
 }
 
-chosen(r, entry) := name if {
-	some name in parts(r, entry.chosen)
-	name != ""
-}
+chosen(r, entry) := {name | some name in parts(r, entry.chosen); name != ""}
 
-# The path of the attribute that names the group, if its value is known only after the apply.
-chosen_later(r, entry) := path if {
+# The paths of the attribute that names the group, where its value is known only after the apply.
+chosen_later(r, entry) := [path |
 	some path in tfplan.paths(r, split(entry.chosen, "."))
 	tfplan.unknown(r, path)
 	tfplan.expression(r, path)
-}
+]
 
 parts(r, attribute) := {part |
 	some path in tfplan.paths(r, split(attribute, "."))
@@ -78,9 +75,9 @@ parts(r, attribute) := {part |
 
 # The paths of what is unknown of the name.
 unnamed(r, entry) := [] if {
-	chosen(r, entry)
-} else := [chosen_later(r, entry)] if {
-	chosen_later(r, entry)
+	count(chosen(r, entry)) > 0
+} else := chosen_later(r, entry) if {
+	count(chosen_later(r, entry)) > 0
 } else := [path |
 	some attribute in entry.named_by
 	some path in tfplan.paths(r, split(attribute, "."))

@@ -76,8 +76,7 @@ deny contains f if some f in beanstalk_addresses
 
 deny contains f if {
 	some d in documents
-	some path, value in d.settings
-	value == "ENABLED"
+	some [path, "ENABLED"] in d.settings
 	msg := sprintf("%s holds %s ENABLED, so the job gets a public address.", [tfplan.attribute(d.path), path])
 	f := tfplan.finding("public-address", d.resource, d.path, msg)
 }
@@ -100,10 +99,10 @@ documents := [{"resource": r, "path": [attribute], "settings": settings} |
 
 addresses_in(r, path) := found if {
 	json.is_valid(tfplan.value(r, path))
-	found := {concat(".", [sprintf("%v", [step]) | some step in at]): value |
+	found := [[concat(".", [sprintf("%v", [step]) | some step in at]), value] |
 		walk(json.unmarshal(tfplan.value(r, path)), [at, value])
 		at[count(at) - 1] == "assignPublicIp"
-	}
+	]
 	count(found) > 0
 } else := null if {
 	tfplan.unknown(r, path)

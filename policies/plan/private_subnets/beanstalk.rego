@@ -15,15 +15,14 @@ vpc_settings := [{"resource": r, "name": setting.name, "value": object.get(setti
 	path := ["setting", written_at(r, setting.name, i), "value"]
 ]
 
-written_at(r, name, _) := [k |
+# Where the configuration has it, or else the plan: dynamic blocks are in no configuration.
+written_at(r, name, i) := array.flatten([written_in(r, name, "aws:ec2:vpc"), written_in(r, name, "unknown"), i])[0]
+
+written_in(r, name, namespace) := [k |
 	some k, setting in tfplan.config(r).expressions.setting
 	setting.name.constant_value == name
-	setting.namespace.constant_value == "aws:ec2:vpc"
-][0]
-
-written_at(r, name, i) := i if {
-	count([k | some k, setting in tfplan.config(r).expressions.setting; setting.name.constant_value == name]) == 0
-}
+	object.get(setting, ["namespace", "constant_value"], "unknown") == namespace
+]
 
 beanstalk_addresses contains tfplan.finding("public-address", s.resource, s.path, msg) if {
 	some s in vpc_settings

@@ -2,6 +2,7 @@ package plan.required_tags
 
 import data.plan.lib.references
 import data.plan.lib.tfplan
+import data.plan.required_tags.parameters
 
 # What follows is asked only where tags_all does not tell: then the configuration is all there is.
 
@@ -25,9 +26,10 @@ ignored(r, key) if {
 	startswith(key, prefix)
 }
 
-# The configuration of the resource's provider, if it can matter.
+# The configuration of the resource's provider, if it can matter. Tags in blocks are left alone by it.
 provider(r) := input.configuration.provider_config[key].expressions if {
 	count(providers_with_tags) > 0
+	not parameters.tag_blocks[r.type]
 	key := tfplan.config(r).provider_config_key
 	key in providers_with_tags
 }

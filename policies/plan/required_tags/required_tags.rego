@@ -133,7 +133,7 @@ flaw(key, true) := "open" if parameters.allowed_values[key]
 
 # The tags that the resource will have, as far as the plan tells. tags_all is what AWS gets; it is
 # unknown as soon as a single value is, and for a new resource without any tag.
-have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after[block]]) if {
+have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after[block]; is_string(tag.key)]) if {
 	block := parameters.tag_blocks[r.type]
 } else := object.union(r.change.after.tags_all, unknown_values(r, "tags_all")) if {
 	settled(r)

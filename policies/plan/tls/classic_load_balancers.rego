@@ -8,13 +8,18 @@ balancers := tfplan.of_type("aws_elb")
 classic_listeners := [l |
 	some r in balancers
 	some i, listener in r.change.after.listener
+	is_object(listener)
 	l := {
 		"resource": r,
 		"path": ["listener", i, "lb_protocol"],
-		"protocol": lower(object.get(listener, "lb_protocol", "unknown")),
+		"protocol": protocol_of(listener),
 		"port": object.get(listener, "lb_port", null),
 	}
 ]
+
+protocol_of(listener) := lower(listener.lb_protocol) if {
+	is_string(listener.lb_protocol)
+} else := "unknown"
 
 judged contains tfplan.subject("classic-listener", r) if some r in balancers
 
@@ -56,9 +61,10 @@ attachment_problem(l) := tfplan.finding("classic-listener", l.resource, l.path, 
 	count(attached_policies(l)) == 0
 	msg := "The listener has no security policy, so AWS takes ELBSecurityPolicy-2016-08, which accepts TLS 1.0 and 1.1."
 } else := object.union(tfplan.finding("classic-listener", l.resource, l.path, msg), {"verdict": verdict}) if {
-	some policy in attached_policies(l)
-	verdict := weak_policies[policy.address]
-	msg := sprintf("The security policy of the listener is %s, which does not keep to TLS 1.2 and newer.", [policy.address])
+	# Several may be attached, in vain or to a port that is not known yet: the worst counts, and fail comes first.
+	weak := sort([[weak_policies[policy.address], policy.address] | some policy in attached_policies(l)])
+	[verdict, address] := weak[0]
+	msg := sprintf("The security policy of the listener is %s, which does not keep to TLS 1.2 and newer.", [address])
 } else := object.union(tfplan.finding("classic-listener", l.resource, l.path, ""), problem) if {
 	not judged_apart(l)
 	not null in attached_policies(l)
@@ -160,10 +166,13 @@ classic_problem(p) := tfplan.finding("classic-policy", p.resource, p.path, msg) 
 	count(old) > 0
 	msg := sprintf("The policy accepts %s, which can be broken.", [concat(" and ", old)])
 } else := object.union(tfplan.finding("classic-policy", p.resource, p.path, ""), problem) if {
-	some i, a in p.attributes
-	a.name == "Reference-Security-Policy"
-	is_string(a.value)
-	problem := name_problem(a.value, tfplan.shown(p.resource, array.concat(p.path, [i, "value"])))
+	problems := sort([[found.verdict, found] |
+		some i, a in p.attributes
+		a.name == "Reference-Security-Policy"
+		is_string(a.value)
+		found := name_problem(a.value, tfplan.shown(p.resource, array.concat(p.path, [i, "value"])))
+	])
+	[_, problem] := problems[0]
 } else := tfplan.undetermined("classic-policy", p.resource, p.path, msg) if {
 	hidden_versions(p)
 	msg := "Which versions the policy accepts is known only after the apply."
@@ -175,6 +184,7 @@ classic_problem(p) := tfplan.finding("classic-policy", p.resource, p.path, msg) 
 # A version may be switched on by what is not known yet.
 hidden_versions(p) if {
 	some a in p.attributes
+	is_object(a)
 	object.get(a, "name", "Protocol-TLSv1") in (old_protocols | {"Reference-Security-Policy"})
 	not is_string(object.get(a, "value", null))
 }

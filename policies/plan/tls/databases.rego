@@ -23,6 +23,7 @@ demands := [object.union(group, {"demand": demand}) |
 
 demanded(type, family) := [demand |
 	some demand in parameters.database_parameters
+	is_string(family)
 	regex.match(demand.family, family)
 	concerns(demand, type)
 ]
@@ -60,15 +61,10 @@ warn contains f if {
 }
 
 parameter_problem(d) := object.union(tfplan.finding("database", d.resource, [d.block, i, d.value], msg), wanted_parameter(d)) if {
-	some i, p in blocks(d)
-	p[d.name] == d.demand.name
-	is_string(p[d.value])
-	not regex.match(d.demand.secure, p[d.value])
+	i := weak_parameters(d)[0]
 	msg := sprintf("%s is %s, so the database accepts plain or outdated connections.", [d.demand.name, tfplan.shown(d.resource, [d.block, i, d.value])])
 } else := object.union(tfplan.undetermined("database", d.resource, [d.block, i, d.value], msg), wanted_parameter(d)) if {
-	some i, p in blocks(d)
-	p[d.name] == d.demand.name
-	not is_string(object.get(p, d.value, null))
+	i := unknown_values(d)[0]
 	msg := sprintf("The value of %s is known only after the apply.", [d.demand.name])
 } else := object.union(tfplan.undetermined("database", d.resource, [d.block], msg), wanted_parameter(d)) if {
 	not set_parameter(d)
@@ -85,6 +81,20 @@ parameter_problem(d) := object.union(tfplan.finding("database", d.resource, [d.b
 }
 
 blocks(d) := object.get(d.resource.change.after, d.block, [])
+
+# Positions of blocks with the parameter. Terraform plans it twice if it is written twice.
+weak_parameters(d) := [i |
+	some i, p in blocks(d)
+	p[d.name] == d.demand.name
+	is_string(p[d.value])
+	not regex.match(d.demand.secure, p[d.value])
+]
+
+unknown_values(d) := [i |
+	some i, p in blocks(d)
+	p[d.name] == d.demand.name
+	not is_string(object.get(p, d.value, null))
+]
 
 wanted_parameter(d) := {"remediation": sprintf("Add a %s %s with the value %s.", [d.block, d.demand.name, d.demand.instead])}
 
@@ -135,9 +145,11 @@ default_group(r, path) := {"family": trim_prefix(name, "default."), "open": fals
 	version := engine_version(r)
 }
 
-engine_of(r) := "redshift" if r.type == "aws_redshift_cluster"
-
-engine_of(r) := tfplan.value(r, ["engine"]) if is_string(tfplan.value(r, ["engine"]))
+engine_of(r) := "redshift" if {
+	r.type == "aws_redshift_cluster"
+} else := tfplan.value(r, ["engine"]) if {
+	is_string(tfplan.value(r, ["engine"]))
+}
 
 engine_version(r) := tfplan.value(r, ["engine_version"]) if {
 	is_string(tfplan.value(r, ["engine_version"]))

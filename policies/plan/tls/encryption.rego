@@ -38,7 +38,7 @@ only_warns(o) if fallback(o) == "unclear"
 
 encryption_problem(o) := object.union(tfplan.finding("encryption", o.resource, o.path, msg), required(o)) if {
 	count(plain_values(o)) > 0
-	msg := sprintf("%s is %v, so %s.", [written(o), shown_value(o), harm(o)])
+	msg := sprintf("%s is %v, so %s.", [setting_name(o), shown_value(o), harm(o)])
 } else := object.union(tfplan.undetermined("encryption", o.resource, o.path, msg), required(o)) if {
 	unclear_there(o)
 	msg := sprintf("%s is known only after the apply, so it is open whether %s.", [written(o), harm(o)])
@@ -86,7 +86,9 @@ shown_value(o) := "sensitive" if {
 
 missing_name(o) := tfplan.attribute(o.path) if {
 	o.block == "missing"
-} else := sprintf("%s in %s", [o.setting.json, written(o)]) if {
+} else := setting_name(o)
+
+setting_name(o) := sprintf("%s in %s", [o.setting.json, written(o)]) if {
 	o.setting.json
 } else := written(o)
 

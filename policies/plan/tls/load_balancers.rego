@@ -76,12 +76,14 @@ actions contains {"resource": r, "path": ["default_action", i], "action": action
 	some r in listeners
 	plain := plain_among({r.address})
 	some i, action in r.change.after.default_action
+	is_object(action)
 }
 
 actions contains {"resource": r, "path": ["action", i], "action": action, "plain": plain} if {
 	some r in tfplan.of_types({"aws_lb_listener_rule", "aws_alb_listener_rule"})
 	plain := plain_among(references.meant(r, ["listener_arn"], {"aws_lb_listener", "aws_alb_listener"}))
 	some i, action in r.change.after.action
+	is_object(action)
 }
 
 plain_among(addresses) := "no" if {

@@ -102,6 +102,23 @@ test_sensitive_days_are_not_shown if {
 	startswith(msg, "Events are deleted after sensitive days")
 }
 
+# A service that names several groups, known or not, with a table that an organisation has written.
+functions(groups, unknown) := {
+	"resource_changes": [{
+		"address": "aws_lambda_function.f", "mode": "managed", "type": "aws_lambda_function", "name": "f",
+		"change": {"actions": ["create"], "after": {"function_name": "f", "logging_config": groups}, "after_unknown": {"logging_config": unknown}},
+	}],
+	"configuration": {"root_module": {"resources": [{
+		"mode": "managed", "type": "aws_lambda_function", "name": "f",
+		"expressions": {"logging_config": [{"log_group": {"references": ["local.a"]}}, {"log_group": {"references": ["local.b"]}}]},
+	}]}},
+}
+
+test_several_groups_of_a_service if {
+	warnings == {"This plan does not manage the log groups a, b: what the service makes itself never expires."} with input as functions([{"log_group": "a"}, {"log_group": "b"}], [])
+	warnings == {"The service writes to a log group whose name is known only after the apply: what the service makes itself never expires."} with input as functions([{}, {}], [{"log_group": true}, {"log_group": true}])
+}
+
 # What must be found in each of these plans is written in their code, and tested in fixtures_test.go.
 test_fixtures if {
 	every plan_ in data.testdata.log_retention {

@@ -202,6 +202,25 @@ test_unknown_documents if {
 	count(private_subnets.judged) == 0 with input as {"resource_changes": [batch(["EC2"])]}
 }
 
+# Names in a document may hold dots, so that two places in it read alike.
+test_places_in_documents_that_read_alike if {
+	document := json.marshal({"a.b": {"assignPublicIp": "DISABLED"}, "a": {"b": {"assignPublicIp": "ENABLED"}}})
+	messages == {"container_properties holds a.b.assignPublicIp ENABLED, so the job gets a public address."} with input as {"resource_changes": [resource("aws_batch_job_definition", "x", {"container_properties": document})]}
+}
+
+# A setting whose namespace the configuration takes from elsewhere.
+test_settings_with_a_namespace_from_elsewhere if {
+	environment := resource("aws_elastic_beanstalk_environment", "x", {"setting": [{"namespace": "aws:ec2:vpc", "name": "AssociatePublicIpAddress", "value": "true"}]})
+	other := {"namespace": {"constant_value": "aws:autoscaling:asg"}, "name": {"constant_value": "AssociatePublicIpAddress"}}
+	written := {"namespace": {"references": ["local.vpc"]}, "name": {"constant_value": "AssociatePublicIpAddress"}}
+	every settings, attribute in {[other, written]: "setting[1].value", [other]: "setting[0].value"} {
+		{f.attribute | some f in private_subnets.deny} == {attribute} with input as {
+			"resource_changes": [environment],
+			"configuration": {"root_module": {"resources": [object.union(made_by(environment, "aws"), {"expressions": {"setting": settings}})]}},
+		}
+	}
+}
+
 # Where the configuration does not show the settings, they are found in the plan's list.
 test_settings_of_a_dynamic_block if {
 	settings := [

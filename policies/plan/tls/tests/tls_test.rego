@@ -154,6 +154,67 @@ test_policies_with_unknown_versions_are_undetermined if {
 	f.verdict == "undetermined"
 }
 
+test_the_path_in_a_document_is_named if {
+	off := json.marshal({"EncryptionConfiguration": {"EnableInTransitEncryption": false}})
+	messages == {"EncryptionConfiguration.EnableInTransitEncryption in configuration is false, so data crosses the network unencrypted."} with input as changed("aws_emr_security_configuration", {"configuration": off})
+	messages == {"EncryptionConfiguration.EnableInTransitEncryption in configuration is not set, so data crosses the network unencrypted."} with input as changed("aws_emr_security_configuration", {"configuration": "{}"})
+}
+
+messages contains f.msg if some f in tls.deny
+
+parameter_group(parameters) := changed("aws_rds_cluster_parameter_group", {"family": "aurora-postgresql16", "parameter": parameters})
+
+# Terraform plans what is written twice, though AWS may refuse it later. The worst of it counts.
+test_parameters_that_are_set_twice if {
+	off := {"name": "rds.force_ssl", "value": "0"}
+	on := {"name": "rds.force_ssl", "value": "1"}
+	later := {"name": "rds.force_ssl"}
+	every parameters, attribute in {[off, off, later]: "parameter[0].value", [on, later, later]: "parameter[1].value", [on, later, off]: "parameter[2].value"} {
+		{f.attribute | some f in tls.warn} == {attribute} with input as parameter_group(parameters)
+	}
+	count(tls.warn) == 0 with input as parameter_group([on, on])
+}
+
+reference(names) := changed("aws_load_balancer_policy", {
+	"policy_type_name": "SSLNegotiationPolicyType",
+	"policy_attribute": [{"name": "Reference-Security-Policy", "value": name} | some name in names],
+})
+
+test_policies_with_two_references if {
+	every names in [["ELBSecurityPolicy-2015-05", "ELBSecurityPolicy-2016-08"], ["ELBSecurityPolicy-Future-2031-01", "ELBSecurityPolicy-2016-08"]] {
+		[object.get(f, "verdict", "fail") | some f in tls.deny] == ["fail"] with input as reference(names)
+	}
+	[f.verdict | some f in tls.deny] == ["undetermined"] with input as reference(["ELBSecurityPolicy-Future-2031-01", "ELBSecurityPolicy-Future-2032-01"])
+	count(tls.deny) == 0 with input as reference(["ELBSecurityPolicy-TLS-1-2-2017-01", "ELBSecurityPolicy-TLS-1-2-2017-01"])
+}
+
+# A classic load balancer and policies for its port.
+attached(attributes) := {"resource_changes": array.concat(
+	[resource("aws_elb", "x", {"id": "lb", "name": "lb", "listener": [{"lb_protocol": "https", "lb_port": 443}]})],
+	[resource("aws_lb_ssl_negotiation_policy", sprintf("p%d", [i]), {"load_balancer": "lb", "lb_port": 443, "attribute": [attribute]}) |
+		some i, attribute in attributes
+	],
+)}
+
+resource(type, name, after) := {
+	"address": sprintf("%s.%s", [type, name]), "mode": "managed", "type": type, "name": name,
+	"change": {"actions": ["create"], "after": after, "after_unknown": {}},
+}
+
+listener_verdicts := [object.get(f, "verdict", "fail") | some f in tls.deny; f.rule == "classic-listener"]
+
+test_listeners_with_two_policies if {
+	old := {"name": "Protocol-TLSv1", "value": "true"}
+	good := {"name": "Protocol-TLSv1.2", "value": "true"}
+	open := {"name": "Protocol-TLSv1"}
+	every verdict, several in {"fail": [[old, old], [open, old], [good, old]], "undetermined": [[open, open], [good, open]]} {
+		every attributes in several {
+			listener_verdicts == [verdict] with input as attached(attributes)
+		}
+	}
+	listener_verdicts == [] with input as attached([good, good])
+}
+
 # What must be found in each of these plans is written in their code, and tested in fixtures_test.go.
 test_fixtures if {
 	every plan_ in data.testdata.tls {

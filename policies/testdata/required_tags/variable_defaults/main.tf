@@ -41,3 +41,43 @@ resource "aws_sqs_queue" "forged" {
   name     = "forged"
   tags_all = { Environment = "production", Team = "payments", CostCenter = "engineering" }
 }
+
+# default_tags never reach an autoscaling group, so it does not matter that they are not known.
+# want: fail tags aws_autoscaling_group.none tag
+resource "aws_autoscaling_group" "none" {
+  provider             = aws.later
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+}
+
+# want: fail tags aws_autoscaling_group.partial tag
+resource "aws_autoscaling_group" "partial" {
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  tag {
+    key                 = "Team"
+    value               = "payments"
+    propagate_at_launch = true
+  }
+}
+
+# Its own tags are what is unknown here.
+# want: undetermined tags aws_autoscaling_group.unknown tag
+resource "aws_autoscaling_group" "unknown" {
+  provider             = aws.later
+  min_size             = 1
+  max_size             = 1
+  launch_configuration = "app"
+  availability_zones   = ["eu-central-1a"]
+
+  tag {
+    key                 = terraform_data.later.id
+    value               = "payments"
+    propagate_at_launch = true
+  }
+}

@@ -199,3 +199,29 @@ test_nulls if {
 	network.public_subnets == {} with input as object.union(reading([table]), {"resource_changes": [subnet, gone, own]})
 	not network.opened({"aws_subnet.s"}) with input as object.union(reading([table]), {"resource_changes": [subnet, gone, own]})
 }
+
+other(r) := json.patch(r, [{"op": "replace", "path": "/address", "value": concat(".", ["module.far", r.address])}])
+
+# Ids are unique in a region of an account only, and a plan may span several. What data sources have read
+# may have the address of a resource, too.
+test_equal_ids if {
+	public := resource("aws_subnet", "s", {"id": "subnet-1", "vpc_id": "vpc-1", "map_public_ip_on_launch": true})
+	twice := plan([subnet, vpc, other(subnet), other(vpc), internet("rtb-1"), other(internet("rtb-1"))])
+	network.main_table_ids == {"rtb-1": {"aws_vpc.v", "module.far.aws_vpc.v"}} with input as twice
+
+	# Nobody can say which of the two VPCs is meant.
+	network.private_subnets == set() with input as twice
+	network.private_subnets == set() with input as plan([subnet, vpc, other(vpc)])
+	object.keys(network.public_subnets) == {"module.far.aws_subnet.s"} with input as plan([subnet, vpc, other(public)])
+
+	unknown := hidden(hidden(vpc, "main_route_table_id"), "default_route_table_id")
+	network.private_subnets == {"aws_subnet.s"} with input as plan([subnet, unknown])
+	network.main_table_ids == {} with input as plan([unknown, other(unknown)])
+	network.main_table_ids == {} with input as plan([resource("aws_vpc", "v", {"id": "vpc-1", "main_route_table_id": null})])
+
+	again := [object.union(r, {"address": "aws_subnet.s", "values": {"map_public_ip_on_launch": launch}}) |
+		some launch in [true, false]
+		some r in read({"launch": false, "gateway": "igw-1"}).prior_state.values.root_module.child_modules[0].child_modules[0].resources
+	]
+	network.public_subnets["aws_subnet.s"] with input as object.union(plan([subnet, vpc]), {"prior_state": {"values": {"root_module": {"resources": again}}}})
+}
