@@ -102,6 +102,8 @@ conditions(statement) := [[operator, key] |
 # below 1.2 is denied, too, where there is no version at all.
 plain_conditions(statement) := {[operator, key]: lower(key) |
 	some operator, tests in object.get(statement, "Condition", {})
+	is_string(operator)
+	is_object(tests)
 	some key, value in tests
 	covers_plain(lower(operator), lower(key), {lower(sprintf("%v", [v])) | some v in as_array(value)})
 }

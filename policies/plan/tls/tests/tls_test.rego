@@ -122,6 +122,10 @@ test_invalid_documents_do_no_harm if {
 	count(tls.judged) == 1 with input as changed("aws_s3_bucket_policy", {"policy": "no JSON"})
 	count(tls.deny) == 1 with input as changed("aws_s3_bucket_policy", {"policy": "no JSON"})
 	count(tls.deny) == 1 with input as changed("aws_emr_security_configuration", {"configuration": "no JSON"})
+	every condition in ["word", ["word"], {"Bool": "word"}, {"Bool": ["word"]}, {"Bool": {"aws:SecureTransport": {"a": 1}}}, null] {
+		statement := {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": condition}
+		count(tls.deny) == 1 with input as changed("aws_s3_bucket_policy", {"policy": json.marshal({"Statement": [statement, "word"]})})
+	}
 }
 
 origin := {"resource_changes": [{

@@ -373,3 +373,30 @@ resource "aws_batch_job_definition" "word" {
     memory      = 512
   })
 }
+
+# A namespace that the configuration does not show.
+locals {
+  vpc_namespace = "aws:ec2:vpc"
+}
+
+# want: fail public-address aws_elastic_beanstalk_environment.local setting[1].value
+# want: fail public-subnet aws_elastic_beanstalk_environment.local setting[2].value
+resource "aws_elastic_beanstalk_environment" "local" {
+  name        = "local"
+  application = "app"
+  setting {
+    namespace = "aws:autoscaling:asg"
+    name      = "MinSize"
+    value     = "2"
+  }
+  setting {
+    namespace = local.vpc_namespace
+    name      = "AssociatePublicIpAddress"
+    value     = "true"
+  }
+  setting {
+    namespace = local.vpc_namespace
+    name      = "Subnets"
+    value     = aws_subnet.public.id
+  }
+}

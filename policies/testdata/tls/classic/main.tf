@@ -298,3 +298,34 @@ resource "aws_load_balancer_listener_policy" "silent" {
   load_balancer_port = 443
   policy_names       = [aws_load_balancer_policy.silent.policy_name]
 }
+
+# Two policies for one port.
+# want: fail classic-listener aws_elb.twice listener[0].lb_protocol
+resource "aws_elb" "twice" {
+  name    = "twice"
+  subnets = ["subnet-0a"]
+  listener {
+    lb_port            = 443
+    lb_protocol        = "https"
+    instance_port      = 80
+    instance_protocol  = "http"
+    ssl_certificate_id = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  }
+}
+
+# want: fail classic-policy aws_lb_ssl_negotiation_policy.twice["a"] attribute
+# want: fail classic-policy aws_lb_ssl_negotiation_policy.twice["b"] attribute
+resource "aws_lb_ssl_negotiation_policy" "twice" {
+  for_each      = { a = "ELBSecurityPolicy-2016-08", b = "ELBSecurityPolicy-2015-05" }
+  load_balancer = aws_elb.twice.id
+  name          = each.key
+  lb_port       = 443
+  attribute {
+    name  = "Reference-Security-Policy"
+    value = each.value
+  }
+  attribute {
+    name  = "Reference-Security-Policy"
+    value = "ELBSecurityPolicy-2014-10"
+  }
+}

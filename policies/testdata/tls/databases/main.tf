@@ -198,3 +198,24 @@ resource "aws_redshiftserverless_workgroup" "off" {
     parameter_value = "false"
   }
 }
+
+# Terraform plans both; which of them counts is up to AWS.
+# want: fail(warn) database aws_db_parameter_group.twice parameter[0].value
+resource "aws_db_parameter_group" "twice" {
+  name   = "twice"
+  family = "postgres14"
+  parameter {
+    name         = "rds.force_ssl"
+    value        = "0"
+    apply_method = "immediate"
+  }
+  parameter {
+    name         = "rds.force_ssl"
+    value        = "0"
+    apply_method = "pending-reboot"
+  }
+  parameter {
+    name  = "rds.force_ssl"
+    value = "1"
+  }
+}
