@@ -141,12 +141,18 @@ func (b *Bot) Start(ctx context.Context) error {
 		}
 		select {
 		case err := <-died:
-			return fmt.Errorf("the server ended at once (see %s): %w", b.Log, err)
+			return fmt.Errorf("the server ended at once (see %s): %w: %s", b.Log, err, b.lastWords())
 		case <-ctx.Done():
 			return fmt.Errorf("the server is not ready (see %s): %w", b.Log, ctx.Err())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// lastWords is the end of the server's log.
+func (b *Bot) lastWords() string {
+	text, _ := os.ReadFile(b.Log) // without it there is less to say
+	return strings.TrimSpace(string(text[max(0, len(text)-1000):]))
 }
 
 func ready(ctx context.Context, url string) bool {

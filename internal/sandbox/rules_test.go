@@ -2,9 +2,11 @@ package sandbox_test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -310,6 +312,60 @@ data "terraform_remote_state" "gone" {
 			c := want(t, w, p.Info().HeadSHA, "tollgate/apply: app", conclusion)
 			if !strings.Contains(c.Summary, "The result was not looked at") {
 				t.Errorf("the check does not say so:\n%s", c.Summary)
+			}
+		})
+	}
+}
+
+// A server that is killed while it looks at the result of an apply looks again, but not for ever. The
+// apply itself is neither repeated nor in doubt.
+func TestServerKilledWhileItLooksAtTheResult(t *testing.T) {
+	t.Parallel()
+	for kills, words := range map[int]string{1: "nothing left to change", 2: "The server ended each time"} {
+		t.Run(fmt.Sprint(kills, " times"), func(t *testing.T) {
+			t.Parallel()
+			var looks atomic.Int32
+			reached, killed := make(chan struct{}, 8), make(chan struct{}, 8)
+			url := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+				if n := int(looks.Add(1)); n > 1 && n <= 1+kills { // the first is the plan before the apply
+					reached <- struct{}{}
+					select { // Terraform outlives the server until it has an answer
+					case <-killed:
+					case <-r.Context().Done():
+					}
+				}
+				fmt.Fprint(w, `{"version":4,"terraform_version":"1.11.0","serial":1,"lineage":"x","outputs":{},"resources":[]}`)
+			})
+			w := startSmall(t, "# Empty.\n")
+			p := propose(t, w, "waiting", map[string]string{"app/main.tf": fmt.Sprintf(waiting, url)})
+			head := p.Info().HeadSHA
+			want(t, w, head, "tollgate/plan: app", "success")
+			approve(t, p)
+			if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+				t.Fatal(err)
+			}
+			for range kills {
+				select {
+				case <-reached:
+				case <-time.After(2 * time.Minute):
+					t.Fatal("nobody looks at the result")
+				}
+				if c, _ := w.Repo.CheckRun(head, "tollgate/apply: app"); c.Status == "completed" {
+					t.Errorf("the check is %s before the result was looked at", c.Conclusion)
+				}
+				if err := w.Bot.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				killed <- struct{}{}
+				if err := w.Bot.Start(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if c := want(t, w, head, "tollgate/apply: app", "success"); !strings.Contains(c.Summary, words) {
+				t.Errorf("the check does not say %q:\n%s", words, c.Summary)
+			}
+			if n := count(processes(t, w), "apply"); n > 1 {
+				t.Errorf("%d applies", n)
 			}
 		})
 	}
