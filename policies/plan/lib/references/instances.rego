@@ -19,15 +19,13 @@ identified(r, path, types) := {address |
 named(r, path, types) := {instance |
 	tfplan.unknown(r, path)
 	trail := reached(r, path)
-	homes := homes_of(r, trail)
 	some type in types
 	places := by_node(type)
 	some end in trail
-	home := [home | some home in homes; places[end][home]][0]
-	some instance in places[end][home]
-	every step in steps(instance.module) {
-		on_the_way(step, r, trail)
-	}
+	candidates := places[end]
+	home := [home | some home in homes_of(r, trail); candidates[home]][0]
+	some instance in candidates[home]
+	passed(instance.module, r, trail)
 }
 
 # METADATA
@@ -102,6 +100,15 @@ steps(address) := {{"any": node(outside, concat("", ["module.", name, "[*]"])), 
 	some i, [step, name, key] in found
 	key != ""
 	outside := [outer_name | some k, [_, outer_name, _] in found; k < i]
+}
+
+# Whether the trail passes all instances of modules around an address.
+passed(module, r, _) if module == object.get(r, "module_address", "")
+
+passed(module, r, trail) if {
+	every step in steps(module) {
+		on_the_way(step, r, trail)
+	}
 }
 
 # The trail passes an instance of a module if it names it or all of them, or starts inside of it.

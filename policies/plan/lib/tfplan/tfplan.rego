@@ -60,6 +60,9 @@ shown(r, path) := "sensitive" if {
 #   Whether the value at the path, a part of it or a block around it is known only after the apply.
 unknown(r, path) if hidden(r.change.after_unknown[path[0]], r, path)
 
+# The engine remembers what is false, but not what is undefined.
+default unknown(_, _) := false
+
 hidden(true, _, _)
 
 hidden(_, r, path) if {
@@ -124,9 +127,7 @@ step(s) := sprintf(".%s", [s]) if is_string(s)
 
 # METADATA
 # description: The names of the modules around a resource, without their keys, outermost first.
-module_of(r) := module_path(r.module_address)
-
-module_of(r) := [] if not r.module_address
+module_of(r) := module_path(object.get(r, "module_address", ""))
 
 module_path(address) := [name |
 	plain := regex.replace(address, `\["(?:[^"\\]|\\.)*"\]|\[\d+\]`, "")
