@@ -55,7 +55,7 @@ judged contains {"rule": "tags", "address": input.resource_changes[i].address} i
 deny contains finding if {
 	some i in (subjects - sound)
 	r := input.resource_changes[i]
-	finding := object.union({"rule": "tags", "address": r.address}, verdict(facts(r)))
+	finding := object.union({"rule": "tags", "address": r.address}, verdict(facts(essence(r))))
 }
 
 # The usual case, told quickly: it is known what AWS gets, and nothing is wrong with it.
@@ -80,15 +80,30 @@ keys := array.concat(parameters.required, [key |
 	not key in parameters.required
 ])
 
-# All that a verdict depends on. Resources have it in common, so that few verdicts have to be found.
-facts(r) := {
+# All of a resource that a verdict depends on. Most have it in common, so that few verdicts have to be found.
+essence(r) := {
 	"block": object.get(parameters.tag_blocks, r.type, ""),
+	"after": picked(r.change.after),
+	"unknown": picked(object.get(r.change, "after_unknown", {})),
+	"sensitive": picked(object.get(r.change, "after_sensitive", {})),
+	"provider": provider(r),
+	"written": written(r),
+}
+
+picked(values) := object.filter(values, about_tags) if {
+	is_object(values)
+} else := {}
+
+about_tags := {"override_provider", "tag", "tags", "tags_all"} | {block | some block in parameters.tag_blocks}
+
+facts(e) := {
+	"block": e.block,
 	"tags": object.filter(tags, keys),
 	"others": object.keys(object.remove(tags, keys)),
-	"open": {key | hidden(r); some key in keys; not decided(r, key)},
-	"secret": {key | some key, _ in parameters.allowed_values; secret(r, key)},
+	"open": {key | hidden(e); some key in keys; not decided(e, key)},
+	"secret": {key | some key, _ in parameters.allowed_values; secret(e, key)},
 } if {
-	tags := have(r)
+	tags := have(e)
 }
 
 verdict(about) := {
@@ -133,51 +148,51 @@ flaw(key, true) := "open" if parameters.allowed_values[key]
 
 # The tags that the resource will have, as far as the plan tells. tags_all is what AWS gets; it is
 # unknown as soon as a single value is, and for a new resource without any tag.
-have(r) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in r.change.after[block]; is_string(tag.key)]) if {
-	block := parameters.tag_blocks[r.type]
-} else := object.union(r.change.after.tags_all, unknown_values(r, "tags_all")) if {
-	settled(r)
-} else := object.remove(tags, [key | some key, _ in tags; ignored(r, key)]) if {
-	tags := object.union_n([default_tags(r), unknown_values(r, "tags"), known_tags(r)])
+have(e) := object.union_n([{tag.key: object.get(tag, "value", true)} | some tag in e.after[e.block]; is_string(tag.key)]) if {
+	e.block != ""
+} else := object.union(e.after.tags_all, unknown_values(e, "tags_all")) if {
+	settled(e)
+} else := object.remove(tags, [key | some key, _ in tags; ignored(e, key)]) if {
+	tags := object.union_n([default_tags(e), unknown_values(e, "tags"), known_tags(e)])
 }
 
-settled(r) if {
-	is_object(r.change.after.tags_all)
-	not written(r)
+settled(e) if {
+	is_object(e.after.tags_all)
+	not e.written
 }
 
-known_tags(r) := tags if {
-	tags := r.change.after.tags
+known_tags(e) := tags if {
+	tags := e.after.tags
 	is_object(tags)
 } else := {}
 
-unknown_values(r, attribute) := {key: true | some key, true in r.change.after_unknown[attribute]}
+unknown_values(e, attribute) := {key: true | some key, true in e.unknown[attribute]}
 
 # Whether tags may be there that the plan does not tell.
-hidden(r) if {
-	some tag in r.change.after_unknown[parameters.tag_blocks[r.type]]
+hidden(e) if {
+	some tag in e.unknown[e.block]
 	tag.key == true
 }
 
-hidden(r) if r.change.after_unknown[parameters.tag_blocks[r.type]] == true
+hidden(e) if e.unknown[e.block] == true
 
-hidden(r) if {
-	r.change.after_unknown.tags == true
-	not settled(r)
+hidden(e) if {
+	e.unknown.tags == true
+	not settled(e)
 }
 
-hidden(r) if {
-	not settled(r)
-	count(default_expression(r).references) > 0
+hidden(e) if {
+	not settled(e)
+	count(default_expression(e).references) > 0
 }
 
 # What the resource itself sets wins over any default, and what is ignored is not there at all.
-decided(r, key) if is_string(r.change.after.tags[key])
+decided(e, key) if is_string(e.after.tags[key])
 
-decided(r, key) if ignored(r, key)
+decided(e, key) if ignored(e, key)
 
 # The plan holds sensitive values in clear.
-secret(r, key) if {
+secret(e, key) if {
 	some path in [["tags"], ["tags", key], ["tags_all"], ["tags_all", key], ["tag"]]
-	object.get(r.change.after_sensitive, path, false) == true
+	object.get(e.sensitive, path, false) == true
 }
