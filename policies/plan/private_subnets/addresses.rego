@@ -145,11 +145,32 @@ openness(o, rule, consequence) := tfplan.finding(rule, o.resource, paths[0], msg
 	msg := concat("", [sprintf("%s is %v, so %s.", [tfplan.attribute(paths[0]), shown(o, paths[0]), consequence]), elsewhere(paths)])
 } else := tfplan.finding(rule, o.resource, paths[0], msg) if {
 	o.setting.unset == "public"
-	paths := [path | some path in o.paths; tfplan.value(o.resource, path) == null; references.left_out(o.resource, path)]
+	paths := [path | some path in o.paths; tfplan.value(o.resource, path) == null; left_out(o, path)]
 	msg := concat("", [sprintf("%s is not set, so %s.", [tfplan.attribute(paths[0]), consequence]), elsewhere(paths)])
 } else := tfplan.undetermined(rule, o.resource, paths[0], msg) if {
-	paths := [path | some path in o.paths; tfplan.unknown(o.resource, path); not references.left_out(o.resource, path)]
+	paths := [path | some path in o.paths; tfplan.unknown(o.resource, path); not left_out(o, path)]
 	msg := concat("", [sprintf("%s is known only after the apply, so it is open whether %s.", [tfplan.attribute(paths[0]), consequence]), elsewhere(paths)])
+}
+
+left_out(o, path) if {
+	references.left_out(o.resource, path)
+	not uncounted_block(o, path)
+}
+
+uncounted_block(o, path) if {
+	is_block(o.setting)
+	uncounted(o.resource, path)
+}
+
+is_block(setting) if contains(setting.attribute, ".")
+
+is_block(setting) if setting.public == "none"
+
+# Whether a block is a dynamic one of unknown length. The configuration does not hold these, just as it
+# does not hold what is not written; but then a block is known, unless AWS may fill it in.
+uncounted(r, [block]) if {
+	r.change.after_unknown[block] == true
+	not block in object.get(parameters.computed_blocks, r.type, [])
 }
 
 public(o, path) if tfplan.value(o.resource, path) in o.setting.public

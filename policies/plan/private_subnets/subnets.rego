@@ -51,7 +51,11 @@ facing_addresses := {strings.replace_n({"[": `\[`, "]": `\]`}, name) |
 # The paths at which the resource gives the attribute a value.
 chosen(r, names) := [path | some path in [names]; given(r, path)] if {
 	count(names) == 1
-} else := [path | some path in sort(tfplan.paths(r, names)); given(r, path)]
+} else := [path | some path in sort(tfplan.paths(r, names)); given_inside(r, path)]
+
+given_inside(r, path) if given(r, path)
+
+given_inside(r, path) if uncounted(r, path)
 
 given(r, path) if not tfplan.value(r, path) in {null, "", []}
 
