@@ -127,6 +127,8 @@ func (p Pull) Title() string {
 		return "Not judged"
 	case p.State == change.RunPassed && len(denied) == 0 && !p.Preview.Sound():
 		return unsoundTitle(p.Preview)
+	case len(p.Plans) == 0 && p.Preview != nil:
+		return previewTitle(p.Preview)
 	case len(p.Plans) == 0:
 		return "No Terraform project is affected"
 	case len(denied) == 0 && p.applied():

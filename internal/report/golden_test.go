@@ -76,6 +76,8 @@ func TestGolden(t *testing.T) {
 	waived.Notices = []change.Notice{{Kind: "expired", File: "policies/waivers.yaml", Line: 2,
 		What: "The waiver of plan.tls/listener-policy for aws_lb_listener.https, which @ada answers for, expired on 2026-10-31.",
 		Why:  "It does not hold, so its finding counts as without it.", Fix: "Mend the resource and remove the waiver."}}
+	only := gate(change.RunPassed)
+	only.Preview = preview()
 	broken := gate(change.RunPassed)
 	broken.Preview = &change.Preview{Dir: "policies", Fault: fault.New("The file policies/plan/a.rego does not parse.", "", "Correct the file.")}
 	untested := gate(change.RunPassed, passed())
@@ -97,6 +99,7 @@ func TestGolden(t *testing.T) {
 		"apply-broken":      show(report.ApplyCheck(unproven)),
 		"apply-blind":       show(report.ApplyCheck(blind)),
 		"gate-policies":     show(report.GateCheck(policies)),
+		"gate-only":         show(report.GateCheck(only)),
 		"gate-broken":       show(report.GateCheck(broken)),
 		"gate-failing":      show(report.GateCheck(untested)),
 		"apply-partial":     show(report.ApplyCheck(partial)),

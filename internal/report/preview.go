@@ -88,6 +88,19 @@ func (p *page) comparison(what string, c change.Comparison, src source, page str
 	p.folded(what+": "+plural(c.Resources, "resource"), items, previewBudget/2, "groups", elsewhere(page))
 }
 
+// previewTitle is the title of a gate where nothing but policies changes.
+func previewTitle(v *change.Preview) string {
+	denied, allowed := 0, 0
+	for _, p := range v.Projects {
+		denied += p.Denied.Resources
+		allowed += p.Allowed.Resources
+	}
+	if denied+allowed == 0 {
+		return "The policies in this pull request change no verdict"
+	}
+	return fmt.Sprintf("The policies in this pull request would newly deny %s and allow %d", plural(denied, "resource"), allowed)
+}
+
 // unsoundTitle is the title of a gate that only the policies in the pull request keep closed.
 func unsoundTitle(v *change.Preview) string {
 	switch {
