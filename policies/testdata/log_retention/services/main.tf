@@ -320,3 +320,33 @@ resource "aws_elastic_beanstalk_environment" "silent" {
     value     = "false"
   }
 }
+
+# Exports nothing.
+resource "aws_db_instance" "exports_nothing" {
+  identifier                      = "exports-nothing"
+  instance_class                  = "db.t3.micro"
+  engine                          = "postgres"
+  allocated_storage               = 20
+  username                        = "payments"
+  manage_master_user_password     = true
+  skip_final_snapshot             = true
+  enabled_cloudwatch_logs_exports = []
+}
+
+# want: fail(warn) service-logs aws_elastic_beanstalk_environment.fortnight setting
+resource "aws_elastic_beanstalk_environment" "fortnight" {
+  name                = "fortnight"
+  application         = "payments"
+  solution_stack_name = "64bit Amazon Linux 2023 v4.3.0 running Python 3.12"
+
+  setting {
+    namespace = "aws:elasticbeanstalk:cloudwatch:logs"
+    name      = "StreamLogs"
+    value     = "true"
+  }
+  setting {
+    namespace = "aws:elasticbeanstalk:cloudwatch:logs"
+    name      = "RetentionInDays"
+    value     = "14"
+  }
+}

@@ -400,3 +400,33 @@ resource "aws_elastic_beanstalk_environment" "local" {
     value     = aws_subnet.public.id
   }
 }
+
+# A variable for the application that happens to be called like the setting.
+# want: fail public-address aws_elastic_beanstalk_environment.variable setting[1].value
+# want: undetermined(warn) public-subnet aws_elastic_beanstalk_environment.variable setting
+resource "aws_elastic_beanstalk_environment" "variable" {
+  name        = "variable"
+  application = "app"
+  setting {
+    namespace = "aws:elasticbeanstalk:application:environment"
+    name      = "AssociatePublicIpAddress"
+    value     = "false"
+  }
+  setting {
+    namespace = "aws:ec2:vpc"
+    name      = "AssociatePublicIpAddress"
+    value     = "true"
+  }
+}
+
+# Without networkConfiguration a job on Fargate gets no public address.
+resource "aws_batch_job_definition" "unset" {
+  name                  = "unset"
+  type                  = "container"
+  platform_capabilities = ["FARGATE"]
+  container_properties = jsonencode({
+    image                = "app:1"
+    executionRoleArn     = "arn:aws:iam::123456789012:role/app"
+    resourceRequirements = [{ type = "VCPU", value = "0.25" }, { type = "MEMORY", value = "512" }]
+  })
+}

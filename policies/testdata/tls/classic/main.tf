@@ -329,3 +329,31 @@ resource "aws_lb_ssl_negotiation_policy" "twice" {
     value = "ELBSecurityPolicy-2014-10"
   }
 }
+
+# Says of TLS 1.2 only that it is off.
+# want: undetermined classic-policy aws_load_balancer_policy.without policy_attribute
+resource "aws_load_balancer_policy" "without" {
+  load_balancer_name = "elsewhere"
+  policy_name        = "without"
+  policy_type_name   = "SSLNegotiationPolicyType"
+  policy_attribute {
+    name  = "Protocol-TLSv1.2"
+    value = "false"
+  }
+}
+
+# What is unknown here is no version.
+# want: pass classic-policy aws_load_balancer_policy.ciphers
+resource "aws_load_balancer_policy" "ciphers" {
+  load_balancer_name = "elsewhere"
+  policy_name        = "ciphers"
+  policy_type_name   = "SSLNegotiationPolicyType"
+  policy_attribute {
+    name  = "Protocol-TLSv1.2"
+    value = "true"
+  }
+  policy_attribute {
+    name  = "Server-Defined-Cipher-Order"
+    value = terraform_data.later.id
+  }
+}

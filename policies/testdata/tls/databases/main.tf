@@ -219,3 +219,33 @@ resource "aws_db_parameter_group" "twice" {
     value = "1"
   }
 }
+
+# Without tls_version it would depend on the server's version.
+# want: pass database aws_db_parameter_group.versions
+resource "aws_db_parameter_group" "versions" {
+  name   = "versions"
+  family = "mysql5.7"
+  parameter {
+    name  = "tls_version"
+    value = "TLSv1.2"
+  }
+  parameter {
+    name  = "require_secure_transport"
+    value = "ON"
+  }
+}
+
+# Other parameters may be unknown.
+# want: pass database aws_db_parameter_group.others
+resource "aws_db_parameter_group" "others" {
+  name   = "others"
+  family = "postgres14"
+  parameter {
+    name  = "rds.force_ssl"
+    value = "1"
+  }
+  parameter {
+    name  = "log_min_duration_statement"
+    value = terraform_data.later.id
+  }
+}

@@ -361,3 +361,21 @@ resource "aws_lb_listener" "neither" {
     target_group_arn = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/app/0a"
   }
 }
+
+# Comes by HTTPS and stays there.
+# want: pass listener-policy aws_lb_listener.moved
+# want: pass plain-http aws_lb_listener.moved
+resource "aws_lb_listener" "moved" {
+  load_balancer_arn = aws_lb.application.arn
+  port              = 447
+  protocol          = "HTTPS"
+  ssl_policy        = "ELBSecurityPolicy-TLS13-1-2-2021-06"
+  certificate_arn   = "arn:aws:acm:eu-central-1:123456789012:certificate/0a"
+  default_action {
+    type = "redirect"
+    redirect {
+      host        = "example.com"
+      status_code = "HTTP_301"
+    }
+  }
+}
