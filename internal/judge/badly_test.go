@@ -80,6 +80,9 @@ func badly(how string) int {
 	case "no result":
 		from, to := strings.Index(said, `,"result":`), strings.Index(said, "}\n"+end)
 		said = said[:from] + "}" + said[to:]
+	case "findings lost":
+		from, to := strings.Index(said, `{"findings":`), strings.Index(said, `{"answer":`)
+		said = said[:from] + said[to:]
 	case "endless":
 		for {
 			fmt.Println(`{"step":{"doing":"compile","set":"first"}}`)
@@ -204,6 +207,7 @@ func TestProcessThatMisbehaves(t *testing.T) {
 		"fewer resources":        half,
 		"a shorter plan":         half,
 		"no result":              half,
+		"findings lost":          half,
 		"answer and bad end":     died,
 		"killed":                 "was killed",
 		"crash":                  "ended without a complete answer",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/tollgate/tollgate/internal/gate"
 )
@@ -119,7 +120,22 @@ func (w *worker) plan(ctx context.Context) (*answer, error) {
 		results = append(results, r)
 	}
 	a.Result = together(results)
-	return a, nil
+	return a, w.sayFindings(a)
+}
+
+// atOnce is how many findings a message holds. A large plan has so many that one message would be the
+// largest thing in this process.
+const atOnce = 500
+
+// sayFindings takes the findings out of the result.
+func (w *worker) sayFindings(a *answer) error {
+	for part := range slices.Chunk(a.Result.Findings, atOnce) {
+		if err := w.out.Encode(message{Findings: part}); err != nil {
+			return fmt.Errorf("say what was found: %w", err)
+		}
+	}
+	a.Findings, a.Result.Findings = len(a.Result.Findings), nil
+	return nil
 }
 
 func (w *worker) apply(ctx context.Context) (*answer, error) {

@@ -113,7 +113,7 @@ func (p *Prepared) Plan(ctx context.Context, plan io.Reader) (gate.Result, error
 	if err := judged(p.sets, a, func(s setAnswer) bool { return s.Plans }); err != nil {
 		return gate.Result{}, err
 	}
-	if a.Result == nil {
+	if a.Result == nil || len(a.Result.Findings) != a.Findings {
 		return gate.Result{}, incomplete()
 	}
 	return *a.Result, nil

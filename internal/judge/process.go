@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/change"
 )
 
 // child is a process from its start to its end.
@@ -23,16 +25,17 @@ type child struct {
 	stop  func() bool   // no longer end the process with the context of its start
 	done  chan struct{} // closed when the process has ended and everything it said is below
 
-	mu     sync.Mutex
-	asked  bool  // finish was called
-	over   bool  // the process has been waited for
-	why    error // why it was killed
-	step   step  // what it last said to be doing
-	answer *answer
-	fault  error // what it answered instead
-	ended  bool  // it said that its answer is complete
-	wrong  error // what was wrong with what it said
-	stderr head
+	mu       sync.Mutex
+	asked    bool  // finish was called
+	over     bool  // the process has been waited for
+	why      error // why it was killed
+	step     step  // what it last said to be doing
+	findings []change.Finding
+	answer   *answer
+	fault    error // what it answered instead
+	ended    bool  // it said that its answer is complete
+	wrong    error // what was wrong with what it said
+	stderr   head
 }
 
 // start starts the process and sends it the request. It ends with ctx, and when its time is over.
@@ -139,8 +142,13 @@ func (c *child) heard(m message) error {
 		if m.Step.Doing == doingRead && !c.asked {
 			c.timer.Stop() // until there is a plan
 		}
+	case m.Findings != nil && !answered:
+		c.findings = append(c.findings, m.Findings...)
 	case m.Answer != nil && !answered:
 		c.answer = m.Answer
+		if c.answer.Result != nil {
+			c.answer.Result.Findings = c.findings
+		}
 	case m.Failure != nil && !answered:
 		c.fault = m.Failure.fault()
 	case m.End && answered && !c.ended:

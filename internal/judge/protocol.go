@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 )
@@ -14,7 +15,8 @@ import (
 // The conversation, which is between two copies of one program and has no other version:
 //
 //	to the process    preamble, request as JSON, then the plan as it is until the end of the input
-//	from the process  messages as JSON, one per line: steps, then one answer or one failure, then end
+//	from the process  messages as JSON, one per line: steps, then findings in parts, then one answer or
+//	                  one failure, then end
 //
 // Without the end message an answer is cut off, however whole it looks.
 
@@ -44,10 +46,11 @@ type request struct {
 
 // message is one line from the process; exactly one field is set.
 type message struct {
-	Step    *step    `json:"step,omitempty"`
-	Answer  *answer  `json:"answer,omitempty"`
-	Failure *failure `json:"failure,omitempty"`
-	End     bool     `json:"end,omitempty"`
+	Step     *step            `json:"step,omitempty"`
+	Findings []change.Finding `json:"findings,omitempty"` // some of the result's
+	Answer   *answer          `json:"answer,omitempty"`
+	Failure  *failure         `json:"failure,omitempty"`
+	End      bool             `json:"end,omitempty"`
 }
 
 // step says what the process is about to do, so that its sudden end can be explained.
@@ -68,7 +71,8 @@ const (
 type answer struct {
 	Sets      []setAnswer      `json:"sets"`
 	PlanBytes int64            `json:"plan_bytes,omitempty"` // how long the plan was that was judged
-	Result    *gate.Result     `json:"result,omitempty"`
+	Result    *gate.Result     `json:"result,omitempty"`     // on its way without the findings
+	Findings  int              `json:"findings,omitempty"`   // how many there are
 	Decision  *gate.Decision   `json:"decision,omitempty"`
 	Test      *gate.TestResult `json:"test,omitempty"`
 }
