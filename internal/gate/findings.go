@@ -54,13 +54,9 @@ func (p *program) findings(answers []answer, res resources) (out []change.Findin
 
 func (p *program) finding(q question, term *ast.Term, res resources) (change.Finding, error) {
 	f := change.Finding{Policy: q.policy, Rule: q.name, Verdict: change.Fail, Severity: change.Deny}
-	member, err := p.native(q, term)
-	if err != nil {
-		return f, err
-	}
-	object, ok := member.(map[string]any)
+	object, ok := term.Value.(ast.Object)
 	if !ok {
-		object = map[string]any{"msg": member}
+		object = ast.NewObject(ast.Item(ast.InternedTerm("msg"), term))
 	}
 	fields := []struct {
 		key string
@@ -70,13 +66,15 @@ func (p *program) finding(q question, term *ast.Term, res resources) (change.Fin
 		{"remediation", &f.Remediation}, {"verdict", (*string)(&f.Verdict)},
 	}
 	for _, field := range fields {
-		value, given := object[field.key]
-		if !given {
+		value := object.Get(ast.InternedTerm(field.key))
+		if value == nil {
 			continue
 		}
-		if *field.to, ok = value.(string); !ok {
+		text, ok := value.Value.(ast.String)
+		if !ok {
 			return f, p.broken(fmt.Sprintf("%s has a member whose %s is no string", q.ref, field.key))
 		}
+		*field.to = string(text)
 	}
 	if f.Message == "" {
 		return f, p.broken(q.ref + " has a member that is neither a string nor an object with msg")
@@ -87,8 +85,8 @@ func (p *program) finding(q question, term *ast.Term, res resources) (change.Fin
 	p.describe(&f)
 	if p.gate == ForPlans { // an apply is denied or not, whatever the plan touches
 		f.NoOp = res.noOp[f.Address]
-		if touched, ok := object["touched"].(bool); ok {
-			f.NoOp = !touched
+		if touched, ok := get(term, "touched").(ast.Boolean); ok {
+			f.NoOp = !bool(touched)
 		}
 	}
 	if q.kind() == "warn" {

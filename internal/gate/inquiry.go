@@ -99,6 +99,9 @@ func (p *program) eval(ctx context.Context, input ast.Value) ([]answer, error) {
 			return nil, p.unjudged(ctx, err)
 		}
 	}
+	if err := ctx.Err(); err != nil { // which the engine may not have noticed before its end
+		return nil, p.unjudged(ctx, err)
+	}
 	return slices.Concat(answers...), nil
 }
 
@@ -141,13 +144,4 @@ func (p *program) members(q question, value *ast.Term) ([]*ast.Term, error) {
 		return nil, p.broken(q.ref + " is no set")
 	}
 	return nil, nil // undefined: a rule without "contains" whose body does not hold
-}
-
-// native turns a member into what JSON would hold.
-func (p *program) native(q question, member *ast.Term) (any, error) {
-	value, err := ast.JSON(member.Value)
-	if err != nil {
-		return nil, p.broken(q.ref + " has a member that is no JSON")
-	}
-	return value, nil
 }
