@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -211,6 +212,31 @@ func TestOrganisationsPolicies(t *testing.T) {
 		p := propose(t, w, value, map[string]string{"app/main.tf": strings.Replace(one, "one", value, 1)})
 		want(t, w, p.Info().HeadSHA, "tollgate/plan: app", conclusion)
 	}
+	// Policies that have become stricter since the check was green refuse the apply, and only they.
+	strict := w.Bot.Args
+	restart := func(args []string) {
+		t.Helper()
+		if err := w.Bot.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		w.Bot.Args = args
+		if err := w.Bot.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restart(slices.DeleteFunc(slices.Clone(strict), func(arg string) bool { return strings.HasPrefix(arg, "--organisation-") }))
+	p := propose(t, w, "lax", map[string]string{"app/main.tf": strings.Replace(one, "one", "two", 1)})
+	want(t, w, p.Info().HeadSHA, "tollgate/plan: app", "success")
+	approve(t, p)
+	lax := w.Bot.Args
+	restart(strict)
+	refused(t, p, sandbox.Author, "/apply", "Every policy passed")
+	notApplied(t, w, p)
+	restart(lax)
+	if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
+		t.Fatal(err)
+	}
+	want(t, w, p.Info().HeadSHA, "tollgate/apply: app", "success")
 }
 
 // Rules that nobody has reviewed must not tell what Terraform keeps to itself.
