@@ -22,11 +22,7 @@ by_type := sort([[r.type, i] |
 	is_object(r.change.after)
 ])
 
-starts := [k | some k, entry in by_type; starts_type(k, entry[0])]
-
-starts_type(0, _)
-
-starts_type(k, type) if by_type[k - 1][0] != type
+starts := [k | some k, [type, _] in by_type; not by_type[k - 1][0] == type]
 
 # METADATA
 # description: The resources of a type that exist after the apply.
