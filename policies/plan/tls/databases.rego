@@ -34,6 +34,8 @@ concerns(demand, type) if type in demand.only
 
 judged contains tfplan.subject("database", d.resource) if some d in demands
 
+judged contains tfplan.subject("database", r) if some r in nameless_groups
+
 # METADATA
 # title: The database accepts encrypted connections only
 # description: >-
@@ -59,6 +61,21 @@ warn contains f if {
 	not in_use(d)
 	f := parameter_problem(d)
 }
+
+deny contains f if {
+	some r in nameless_groups
+	f := tfplan.undetermined(
+		"database", r, ["family"],
+		"The family of the parameter group is known only after the apply, and with it which parameters have to be set.",
+	)
+}
+
+# Groups whose family the plan does not tell.
+nameless_groups := [r |
+	some type, _ in parameters.parameter_group_users
+	some r in tfplan.of_type(type)
+	tfplan.unknown(r, ["family"])
+]
 
 parameter_problem(d) := object.union(tfplan.finding("database", d.resource, [d.block, i, d.value], msg), wanted_parameter(d)) if {
 	i := weak_parameters(d)[0]

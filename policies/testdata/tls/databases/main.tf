@@ -249,3 +249,10 @@ resource "aws_db_parameter_group" "others" {
     value = terraform_data.later.id
   }
 }
+
+# Which parameters it needs depends on the family.
+# want: undetermined database aws_db_parameter_group.nameless family
+resource "aws_db_parameter_group" "nameless" {
+  name   = "nameless"
+  family = "postgres${terraform_data.later.id}"
+}
