@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -60,6 +61,8 @@ with waivers.yaml.`,
   bot check --policies policies --policies ../organisation/policies plans/*.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			// Findings are kept until they are written, so there is little garbage to collect.
+			debug.SetGCPercent(400)
 			c.in, c.progress = cmd.InOrStdin(), newProgress(cmd.ErrOrStderr(), len(args))
 			return c.command(cmd.Context(), cmd.OutOrStdout(), args)
 		},
