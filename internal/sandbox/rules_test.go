@@ -169,6 +169,7 @@ func TestObligations(t *testing.T) {
 			if !strings.Contains(c.Summary, "judged then") {
 				t.Errorf("the check does not say what is open:\n%s", c.Summary)
 			}
+			want(t, w, p.Info().HeadSHA, "tollgate", "success")
 			approve(t, p)
 			if _, err := p.Merge(sandbox.Author, ghsim.Merge); err != nil {
 				t.Fatal(err)
@@ -329,7 +330,7 @@ data "terraform_remote_state" "gone" {
 			}
 			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/a.rego": policy})
 			p := propose(t, w, "blind", map[string]string{"app/main.tf": fmt.Sprintf(once, marker, marker, state)})
-			want(t, w, p.Info().HeadSHA, "tollgate/plan: app", "success")
+			want(t, w, p.Info().HeadSHA, "tollgate", "success")
 			approve(t, p)
 			if _, err := p.Merge(sandbox.Author, ghsim.Merge); err != nil {
 				t.Fatal(err)
