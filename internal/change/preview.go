@@ -32,9 +32,10 @@ func (p *Preview) Sound() bool {
 // PolicyTests is how the tests in Rego beside the policies ended.
 type PolicyTests struct {
 	Passed   int          `json:"passed"`
-	Failed   []string     `json:"failed,omitempty"` // a line for each, with its name and where it stands; not all if there are many
-	Coverage float64      `json:"coverage"`         // of the policies' lines by their tests, in percent
-	Fault    *fault.Error `json:"fault,omitempty"`  // why they were not run
+	Skipped  int          `json:"skipped,omitempty"` // named todo_test_…, so not run
+	Failed   []string     `json:"failed,omitempty"`  // a line for each, with its name and where it stands; not all if there are many
+	Coverage float64      `json:"coverage"`          // of the policies' lines by their tests, in percent
+	Fault    *fault.Error `json:"fault,omitempty"`   // why they were not run
 }
 
 // ProjectPreview is what would change for the resources in one project's latest plan.

@@ -115,7 +115,7 @@ func (e *Engine) testPolicies(ctx context.Context, j *job, dir string) change.Po
 		e.cfg.Logger.Info("the tests of policies were not run", "run", j.run.ID, "error", err)
 		return change.PolicyTests{Fault: fault.Public(err)}
 	}
-	t := change.PolicyTests{Passed: result.Passed, Coverage: result.Coverage}
+	t := change.PolicyTests{Passed: result.Passed, Skipped: result.Skipped, Coverage: result.Coverage}
 	for _, f := range result.Failures[:min(len(result.Failures), maxFailedTests)] {
 		t.Failed = append(t.Failed, fmt.Sprintf("%s (%s:%d) %s", f.Name, f.File, f.Line, f.Message))
 	}

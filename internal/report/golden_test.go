@@ -82,7 +82,7 @@ func TestGolden(t *testing.T) {
 	broken.Preview = &change.Preview{Dir: "policies", Fault: fault.New("The file policies/plan/a.rego does not parse.", "", "Correct the file.")}
 	untested := gate(change.RunPassed, passed())
 	untested.Preview = preview()
-	untested.Preview.Tests = change.PolicyTests{Passed: 41, Failed: []string{"data.plan.queues_test.test_encrypted (plan/queues/tests/queues_test.rego:9)"}}
+	untested.Preview.Tests = change.PolicyTests{Passed: 41, Skipped: 2, Failed: []string{"data.plan.queues_test.test_encrypted (plan/queues/tests/queues_test.rego:9)"}}
 	partial := apply(change.ExecFailedPartial)
 	partial.Fault = fault.New("Terraform ended with an error.", "", "Read the last lines of its output.")
 

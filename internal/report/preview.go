@@ -60,6 +60,9 @@ func (p *page) previewed(pull Pull, v *change.Preview) {
 }
 
 func (p *page) policyTests(t change.PolicyTests) {
+	if t.Skipped > 0 {
+		p.block("⚠️ " + plural(t.Skipped, "test") + " skipped, as the name begins with todo_.")
+	}
 	switch {
 	case t.Fault != nil:
 		p.block("❌ Their tests were not run: " + faultLine(t.Fault))

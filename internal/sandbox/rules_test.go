@@ -112,9 +112,9 @@ import data.plan.house
 test_three if count(house.deny) == %d with input as {"resource_changes": [{"address": "a", "change": {"after": {"input": "three"}}}]}
 `
 	stricter := strings.ReplaceAll(named, `"two"`, `"three"`)
-	good := propose(t, w, "good", map[string]string{"policies/plan/house.rego": stricter, "policies/plan/house_test.rego": fmt.Sprintf(test, 1)})
+	good := propose(t, w, "good", map[string]string{"policies/plan/house.rego": stricter, "policies/plan/house_test.rego": fmt.Sprintf(test, 1) + "\ntodo_test_later if false\n"})
 	c := want(t, w, good.Info().HeadSHA, "tollgate", "success")
-	for _, words := range []string{"1 test passed", "Newly denied: 1 resource", "terraform_data.a", "as last planned in #1"} {
+	for _, words := range []string{"1 test passed", "1 test skipped", "Newly denied: 1 resource", "terraform_data.a", "as last planned in #1"} {
 		if !strings.Contains(c.Summary, words) {
 			t.Errorf("the check does not say %q:\n%s", words, c.Summary)
 		}
