@@ -28,6 +28,7 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/redact"
+	"github.com/tollgate/tollgate/internal/runner"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
 	"github.com/tollgate/tollgate/internal/web"
@@ -178,10 +179,10 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Policies: rules,
-		DataDir: s.DataDir, Runner: self, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
-		Environment: terraformVariables(environ),
-		Ended:       func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
+	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
+		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
+		Environment: terraformVariables(environ), At: failpoint(environ),
+		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
 }
 
 // judgesAll makes sure that the policies which no repository can remove judge plans and applies.

@@ -36,12 +36,9 @@ const (
 	reasonMergedAgain = "merged, /plan"
 )
 
-const (
-	busyPoll      = 15 * time.Second       // while another pull request's apply holds the state
-	applyPoll     = 500 * time.Millisecond // while a plan or another project's apply is under way
-	applyPatience = 2 * time.Hour          // how long a request for an apply stays valid
-	maxReplans    = 2                      // a state that moves more often is somebody else's at work
-)
+// maxReplans bounds how often a request plans again: a state that moves more often is somebody
+// else's at work.
+const maxReplans = 2
 
 // applyRequest asks for the apply of a pull request's plans. It is a durable task that looks at
 // the facts anew at every step: which plan is approved, what ran already, what may start now.
@@ -101,7 +98,7 @@ func (e *Engine) merged(ctx context.Context, p store.Pull) error {
 
 // again puts the request back to look at it once more later.
 func (e *Engine) again(ctx context.Context, req applyRequest) error {
-	return e.put(ctx, taskApply, req, time.Now().Add(applyPoll))
+	return e.put(ctx, taskApply, req, time.Now().Add(e.cfg.Pace.ApplyPoll))
 }
 
 // applyStep takes the next step of an apply request, or ends it.
@@ -116,7 +113,7 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	switch {
 	case req.Asked.Before(v.pull.CancelledAt):
 		return nil
-	case time.Since(req.Asked) > applyPatience:
+	case time.Since(req.Asked) > e.cfg.Pace.ApplyPatience:
 		return e.refuse(ctx, req, fault.New("The request to apply is too old.", "Facts and approvals may have changed since.", "Ask again with `/apply`."))
 	case v.busy():
 		return e.again(ctx, req) // a plan or an apply of this pull request is under way
@@ -252,11 +249,11 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 		}
 		ready = append(ready, a)
 	}
-	pause := applyPoll
+	pause := e.cfg.Pace.ApplyPoll
 	for _, a := range ready {
 		err := e.claim(ctx, req, a.facts, j, a.plan)
 		if errors.Is(err, errStateBusy) {
-			pause = busyPoll
+			pause = e.cfg.Pace.BusyPoll
 		} else if err != nil {
 			return err
 		}

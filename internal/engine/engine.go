@@ -12,6 +12,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -27,30 +29,105 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/queue"
+	"github.com/tollgate/tollgate/internal/runner"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
 	"github.com/tollgate/tollgate/internal/workspace"
 )
 
+// Git is what the engine needs of package workspace.
+type Git interface {
+	Fetch(context.Context, workspace.Fetch) (workspace.Commits, error)
+	Merge(ctx context.Context, repoID int64, base, head string) (workspace.Merge, error)
+	Tree(ctx context.Context, repoID int64, commit string) (string, error)
+	FirstParent(ctx context.Context, repoID int64, commit string) (string, error)
+	IsAncestor(ctx context.Context, repoID int64, ancestor, commit string) (bool, error)
+	ChangedFiles(ctx context.Context, repoID int64, before, after string) ([]string, error)
+	ReadFile(ctx context.Context, repoID int64, commit, file string, limit int64) ([]byte, error)
+	FS(ctx context.Context, repoID int64, commit, dir string, want func(file string) bool) (fs.FS, error)
+	Checkout(ctx context.Context, repoID int64, tree, dir string) (workspace.Checkout, error)
+}
+
+// Terraform is what the engine needs of package terraform.
+type Terraform interface {
+	Plan(context.Context, terraform.Module, terraform.PlanTo) (*terraform.Plan, error)
+	ApplyCommand(ctx context.Context, m terraform.Module, planFile string, log io.Writer) (terraform.Command, error)
+}
+
+// Judge is what the engine needs of package judge.
+type Judge interface {
+	Prepare(context.Context, []*gate.Source) (judge.Pending, error)
+	Plan(context.Context, []*gate.Source, io.Reader) (gate.Result, error)
+	Apply(context.Context, []*gate.Source, gate.ApplyInput) (gate.Decision, error)
+	Check(context.Context, []*gate.Source) ([]judge.Judges, error)
+	Test(context.Context, *gate.Source) (gate.TestResult, error)
+}
+
+// Runner carries out applies, each at most once: package runner, with a process for each.
+type Runner interface {
+	Start(dir string, spec runner.Spec) error
+	Seal(dir string) (runner.Status, error)
+	Watch(ctx context.Context, dir string) (runner.Status, error)
+}
+
+// Pace says how long the engine waits for what.
+type Pace struct {
+	SettleWindow  time.Duration   // a push that follows another within it waits
+	SettlePause   time.Duration   // until none has come for so long
+	Lag           []time.Duration // when GitHub's answers that lag behind its webhooks are asked for again
+	ApplyPoll     time.Duration   // while a plan or another project's apply is under way
+	BusyPoll      time.Duration   // while another pull request's apply holds the state
+	FollowPause   time.Duration   // between attempts to follow an apply when database or disk fail
+	ReportPause   time.Duration   // before a report that GitHub did not take is repeated
+	ApplyPatience time.Duration   // how long a request for an apply stays valid
+}
+
+// Usual is the pace of a server.
+func Usual() Pace {
+	return Pace{
+		SettleWindow: 5 * time.Second, SettlePause: 3 * time.Second,
+		Lag:       []time.Duration{2 * time.Second, 10 * time.Second, time.Minute},
+		ApplyPoll: 500 * time.Millisecond, BusyPoll: 15 * time.Second,
+		FollowPause: 5 * time.Second, ReportPause: time.Second, ApplyPatience: 2 * time.Hour,
+	}
+}
+
 // Config is what the engine works with. Every part is required unless it says otherwise.
 type Config struct {
 	Store     *store.DB
 	GitHub    *github.App
-	Git       *workspace.Workspace
-	Terraform *terraform.Terraform
+	Git       Git
+	Terraform Terraform
 	Artifacts *artifact.Store
-	Judge     *judge.Judge
+	Judge     Judge
+	Runner    Runner
 	Policies  *gate.Source // those that no repository can remove
+	Pace      Pace
 
 	DataDir     string // logs, workspaces and executions lie below it
-	Runner      string // the program to start as "runner DIR"
 	ServerID    string // stable across restarts of this server
 	PublicURL   string // links in checks start with it
 	Workers     int    // plans at once; 0 takes events but leaves the work to other servers
 	Environment Environment
 	Ended       func(what, state string) // told of each run and each apply that ends, for metrics; or nil
+	At          func(Point)              // told where the work is, so that tests can end it there; or nil
 	Logger      *slog.Logger
 }
+
+// Point is a place in the work at which a crash must lose nothing and repeat nothing.
+type Point string
+
+// The points, in the order in which a change passes them.
+const (
+	AcceptBeforeCommit Point = "accept.before-commit" // a webhook's task is about to be committed
+	AcceptAfterCommit  Point = "accept.after-commit"  // it is committed, and not yet acknowledged
+	ClaimBefore        Point = "claim.before"         // everything is laid out, nothing claimed
+	ClaimAfter         Point = "claim.after"          // the plan is consumed, nothing started
+	StartAfter         Point = "start.after"          // the runner's process was started
+	EndBefore          Point = "end.before"           // the apply has ended, the store does not know
+	EndAfter           Point = "end.after"            // the store knows, GitHub does not
+	ReportAfter        Point = "report.after"         // GitHub was told, the store does not know that it was
+)
 
 // Engine is the running product without its HTTP face.
 type Engine struct {
@@ -88,6 +165,9 @@ const (
 func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Ended == nil {
 		cfg.Ended = func(string, string) {}
+	}
+	if cfg.At == nil {
+		cfg.At = func(Point) {}
 	}
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1),
@@ -187,8 +267,11 @@ func (e *Engine) Accept(ctx context.Context, deliveryID, meaning string, ev gith
 		if err != nil || !fresh {
 			return err
 		}
-		return e.queue.Put(ctx, tx, taskEvent, ev, time.Time{})
+		err = e.queue.Put(ctx, tx, taskEvent, ev, time.Time{})
+		e.cfg.At(AcceptBeforeCommit)
+		return err
 	})
+	e.cfg.At(AcceptAfterCommit)
 	return fresh, err
 }
 

@@ -16,13 +16,6 @@ import (
 	"github.com/tollgate/tollgate/internal/store"
 )
 
-// Pushes in quick succession are planned once: a push that follows another within settleWindow
-// waits until none has come for settlePause.
-const (
-	settleWindow = 5 * time.Second
-	settlePause  = 3 * time.Second
-)
-
 var (
 	errSuperseded = errors.New("superseded by a newer commit")
 	errCancelled  = errors.New("cancelled on request")
@@ -105,15 +98,12 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 	return nil
 }
 
-// GitHub's answers may lag behind its webhooks for some seconds.
-var lag = []time.Duration{2 * time.Second, 10 * time.Second, time.Minute}
-
 // lookAgain puts further looks at a pull request whose webhook names a head that GitHub does not
 // show and that was never planned: either the answer is old, or the webhook is.
 func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) error {
 	if ev.Action == "closed" && p.Open {
 		ev.Action = actionLookAgain
-		return e.put(ctx, taskEvent, ev, time.Now().Add(lag[0]))
+		return e.put(ctx, taskEvent, ev, time.Now().Add(e.cfg.Pace.Lag[0]))
 	}
 	if ev.HeadSHA == "" || ev.HeadSHA == p.HeadSHA {
 		return nil
@@ -130,7 +120,7 @@ func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) e
 	}
 	ev.HeadSHA, ev.Action = "", actionLookAgain
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		for _, d := range lag {
+		for _, d := range e.cfg.Pace.Lag {
 			if err := e.queue.Put(ctx, tx, taskEvent, ev, time.Now().Add(d)); err != nil {
 				return err
 			}
@@ -199,8 +189,8 @@ func (e *Engine) startRun(ctx context.Context, p store.Pull, reason string) erro
 		return fmt.Errorf("record run: %w", err)
 	}
 	var pause time.Duration
-	if last.HeadSHA != "" && last.HeadSHA != p.HeadSHA && run.CreatedAt.Sub(last.CreatedAt) < settleWindow {
-		pause = settlePause
+	if last.HeadSHA != "" && last.HeadSHA != p.HeadSHA && run.CreatedAt.Sub(last.CreatedAt) < e.cfg.Pace.SettleWindow {
+		pause = e.cfg.Pace.SettlePause
 	}
 	e.begin(run, pause)
 	return nil

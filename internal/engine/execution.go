@@ -45,6 +45,7 @@ func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, j *job, p
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(e.ExecutionDir(x.ID)))
 	}
+	e.cfg.At(ClaimBefore)
 	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.Claim(ctx, &x); err != nil {
 			return err
@@ -66,11 +67,13 @@ func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, j *job, p
 			return errors.Join(err, known)
 		}
 	}
+	e.cfg.At(ClaimAfter)
 	e.reportSoon(keyOf(f.pull.Pull))
-	if err := runner.Start(e.cfg.Runner, e.runnerDir(x.ID), spec); err != nil {
+	if err := e.cfg.Runner.Start(e.runnerDir(x.ID), spec); err != nil {
 		// Whether a process came to life, follow finds out, and forbids a late start.
 		e.cfg.Logger.Error("start apply", "execution", x.ID, "error", err)
 	}
+	e.cfg.At(StartAfter)
 	e.watch(x)
 	return nil
 }
@@ -167,15 +170,12 @@ func (e *Engine) watch(x store.Execution) {
 			}
 			e.cfg.Logger.Error("follow apply; trying again", "execution", x.ID, "project", x.Project.Name, "error", err)
 			select {
-			case <-time.After(followPause):
+			case <-time.After(e.cfg.Pace.FollowPause):
 			case <-e.life.Done():
 			}
 		}
 	})
 }
-
-// followPause is between attempts to follow an apply when database or disk fail.
-const followPause = 5 * time.Second
 
 func (e *Engine) follow(ctx context.Context, x store.Execution) error {
 	x, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Execution(ctx, x.ID) })
@@ -183,7 +183,7 @@ func (e *Engine) follow(ctx context.Context, x store.Execution) error {
 		return err
 	}
 	if x.State == change.ExecClaimed {
-		status, err := runner.Seal(e.runnerDir(x.ID))
+		status, err := e.cfg.Runner.Seal(e.runnerDir(x.ID))
 		if err != nil {
 			return err
 		}
@@ -196,7 +196,7 @@ func (e *Engine) follow(ctx context.Context, x store.Execution) error {
 		}
 		e.reportSoon(pullKey{x.RepoID, x.Number})
 	}
-	status, err := runner.Watch(ctx, e.runnerDir(x.ID))
+	status, err := e.cfg.Runner.Watch(ctx, e.runnerDir(x.ID))
 	if err != nil {
 		return err
 	}
@@ -253,6 +253,7 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 		entry = ending(x, "apply.proof", proofOutcome(x.Proof), x.Proof)
 	}
 	entry.Subject["state"] = state
+	e.cfg.At(EndBefore)
 	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.MoveExecution(ctx, x.ID, state, flt, cause); err != nil {
 			return err
@@ -267,6 +268,7 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	if err != nil {
 		return fmt.Errorf("record the end of an apply: %w", err)
 	}
+	e.cfg.At(EndAfter)
 	e.cfg.Ended("apply", string(state))
 	e.cfg.Logger.Info("apply ended", "execution", x.ID, "project", x.Project.Name, "state", state)
 	dir := e.ExecutionDir(x.ID)

@@ -233,7 +233,7 @@ func (e *Engine) awaitApply(ctx context.Context, stateKey string) error {
 			return err
 		}
 		select {
-		case <-time.After(applyPoll):
+		case <-time.After(e.cfg.Pace.ApplyPoll):
 		case <-ctx.Done():
 			return ctx.Err()
 		}

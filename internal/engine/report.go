@@ -38,7 +38,7 @@ func (e *Engine) reportNow(ctx context.Context, key pullKey) {
 		return
 	}
 	e.cfg.Logger.Warn("report to GitHub; it will be tried again", "pull", key.Number, "error", err)
-	if err := e.put(context.WithoutCancel(ctx), taskReport, key, time.Now().Add(time.Second)); err != nil {
+	if err := e.put(context.WithoutCancel(ctx), taskReport, key, time.Now().Add(e.cfg.Pace.ReportPause)); err != nil {
 		e.cfg.Logger.Error("keep the report for later", "pull", key.Number, "error", err)
 	}
 }
@@ -234,6 +234,7 @@ func (e *Engine) sendCheck(ctx context.Context, v view, c change.Check) error {
 		// How much of it arrived is unknown: the next attempt looks.
 		return errors.Join(fmt.Errorf("report check %q: %w", c.Name, err), put(id, ""))
 	}
+	e.cfg.At(ReportAfter)
 	return put(id, sent)
 }
 

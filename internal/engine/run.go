@@ -95,7 +95,7 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 		}
 		log.Error("record the end of a run", "error", err)
 		select { // a disk that is full now may not be later; a run that was superseded is over
-		case <-time.After(followPause):
+		case <-time.After(e.cfg.Pace.FollowPause):
 		case <-ctx.Done():
 			return
 		}
@@ -241,7 +241,7 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 		// A newer push is on its way as an event of its own, or the event was lost.
 		if j.run.Reason != actionLookAgain {
 			ev := github.Event{Kind: github.KindPullRequest, Repo: repo, Pull: j.run.Number, Action: actionLookAgain}
-			if err := e.put(ctx, taskEvent, ev, time.Now().Add(lag[0])); err != nil {
+			if err := e.put(ctx, taskEvent, ev, time.Now().Add(e.cfg.Pace.Lag[0])); err != nil {
 				return err
 			}
 		}

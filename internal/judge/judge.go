@@ -86,8 +86,15 @@ func (j *Judge) Plan(ctx context.Context, sets []*gate.Source, plan io.Reader) (
 	return p.Plan(ctx, plan)
 }
 
-// Prepared is a process that has compiled its sets, or is about to, and waits for the plan.
-type Prepared struct {
+// Pending is a judgement that waits for its plan. Plan can be called once, and the time limit begins
+// with it; the caller must call Close.
+type Pending interface {
+	Plan(ctx context.Context, plan io.Reader) (gate.Result, error)
+	Close()
+}
+
+// prepared is a process that has compiled its sets, or is about to.
+type prepared struct {
 	judge *Judge
 	sets  []*gate.Source
 	child *child
@@ -96,16 +103,16 @@ type Prepared struct {
 // Prepare starts what Plan needs before there is a plan, so that compiling costs no time when it
 // arrives. The caller must call Close; the process ends with ctx at the latest. Policies that
 // cannot be used are an error of Plan.
-func (j *Judge) Prepare(ctx context.Context, sets []*gate.Source) (*Prepared, error) {
+func (j *Judge) Prepare(ctx context.Context, sets []*gate.Source) (Pending, error) {
 	c, err := j.start(ctx, request{Op: opPlan, Sets: sets})
 	if err != nil {
 		return nil, err
 	}
-	return &Prepared{judge: j, sets: sets, child: c}, nil
+	return &prepared{judge: j, sets: sets, child: c}, nil
 }
 
 // Plan is Judge.Plan. It can be called once; the time limit begins anew.
-func (p *Prepared) Plan(ctx context.Context, plan io.Reader) (gate.Result, error) {
+func (p *prepared) Plan(ctx context.Context, plan io.Reader) (gate.Result, error) {
 	a, err := p.child.finish(ctx, plan)
 	if err != nil {
 		return gate.Result{}, err
@@ -120,7 +127,7 @@ func (p *Prepared) Plan(ctx context.Context, plan io.Reader) (gate.Result, error
 }
 
 // Close ends the process, if it has not ended, and frees what belongs to it.
-func (p *Prepared) Close() { p.child.close() }
+func (p *prepared) Close() { p.child.close() }
 
 // Apply asks every set that has rules for applies. The decision is the strictest of theirs: what one
 // of them denies or requires, is denied or required.

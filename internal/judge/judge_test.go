@@ -331,7 +331,7 @@ func TestWaitingForThePlanIsNotLimited(t *testing.T) {
 	cfg := limits("judge")
 	cfg.Time = 2 * time.Second
 	j := newJudge(t, cfg)
-	prepare := func(condition string) *judge.Prepared {
+	prepare := func(condition string) judge.Pending {
 		p, err := j.Prepare(t.Context(), sets(rule(t, "set", condition)))
 		if err != nil {
 			t.Fatal(err)

@@ -304,3 +304,15 @@ func bootID() string {
 	}
 	return strings.TrimSpace(string(id))
 }
+
+// Processes carries out each apply in a process of Program.
+type Processes struct{ Program string }
+
+// Start is the function of this name.
+func (p Processes) Start(dir string, spec Spec) error { return Start(p.Program, dir, spec) }
+
+// Seal is the function of this name.
+func (Processes) Seal(dir string) (Status, error) { return Seal(dir) }
+
+// Watch is the function of this name.
+func (Processes) Watch(ctx context.Context, dir string) (Status, error) { return Watch(ctx, dir) }
