@@ -101,7 +101,7 @@ func Routes() []string {
 }
 
 func allRoutes() []route {
-	return slices.Concat(appRoutes, repoRoutes, pullRoutes, issueRoutes, checkRoutes, deployRoutes, gitRoutes)
+	return slices.Concat(appRoutes, repoRoutes, pullRoutes, issueRoutes, checkRoutes, deployRoutes, gitRoutes, teamRoutes)
 }
 
 var byRepoID = regexp.MustCompile(`^/repositories/(\d+)(/.*)?$`)

@@ -20,6 +20,7 @@ var repoRoutes = []route{
 	{"GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls", "pull_requests:read", (*Server).pullsOfCommit},
 	{"GET /repos/{owner}/{repo}/compare/{basehead}", "contents:read", (*Server).compare},
 	{"GET /repos/{owner}/{repo}/contents/{path}", "contents:read", (*Server).getContents},
+	{"GET /repos/{owner}/{repo}/activity", "contents:read", (*Server).listActivity},
 }
 
 func (s *Server) getRepo(c *call) *reply { return ok(s.fullRepository(c.repo, c.actor)) }

@@ -192,9 +192,13 @@ func (b *bundle) useRepo(t *testing.T, sha string) {
 	for _, rest := range []string{
 		"", "/collaborators/ada", "/collaborators/eve/permission", "/branches", "/branches/main", "/branches/main/protection",
 		"/commits/" + sha, "/commits/" + sha + "/pulls", "/compare/main...feature", "/contents/infrastructure",
-		"/contents/infrastructure/main.tf?ref=feature",
+		"/contents/infrastructure/main.tf?ref=feature", "/activity?ref=refs/heads/feature&per_page=100",
 	} {
 		b.do(t, b.client, "GET", "repos/acme/payments"+rest, nil, nil)
+	}
+	ok(t, b.srv.SetTeam("acme/platform", "ada"))
+	for _, rest := range []string{"/memberships/ada", "/members?per_page=1"} {
+		b.do(t, b.client, "GET", "orgs/acme/teams/platform"+rest, nil, nil)
 	}
 }
 

@@ -115,7 +115,7 @@ func (r *receiver) forget() {
 
 var permissions = map[string]string{
 	"checks": "write", "contents": "read", "pull_requests": "write", "issues": "write", "deployments": "write",
-	"statuses": "write", "administration": "read",
+	"statuses": "write", "administration": "read", "members": "read",
 }
 
 var events = []string{

@@ -19,6 +19,7 @@ type world struct {
 	installations map[int64]*installation
 	tokens        map[string]*token
 	rates         map[string]*rate
+	teams         map[string]*team // by "org/slug"
 }
 
 func newWorld() world {
@@ -30,6 +31,7 @@ func newWorld() world {
 		installations: map[int64]*installation{},
 		tokens:        map[string]*token{},
 		rates:         map[string]*rate{},
+		teams:         map[string]*team{},
 	}
 }
 
@@ -148,7 +150,8 @@ type repo struct {
 	commitLists   map[[2]string][]commit     // by commit pair: never changes
 	bases         map[[2]string]string       // merge bases by commit pair
 	lastNumber    int
-	formerNames   []string // full names that lead here until somebody else takes them
+	formerNames   []string   // full names that lead here until somebody else takes them
+	activities    []activity // what moved which ref, oldest first
 }
 
 func (r *repo) fullName() string { return r.owner.login + "/" + r.name }

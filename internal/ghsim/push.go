@@ -115,6 +115,7 @@ func (r *Repo) SetBranch(branch, sha, by string) error {
 func (s *Server) refChanged(r *repo, by *account, ref, before, after string) error {
 	branch, isBranch := strings.CutPrefix(ref, "refs/heads/")
 	r.pushed = s.now()
+	s.recordActivity(r, by, ref, before, after)
 	s.emitPush(r, by, ref, before, after)
 	if !isBranch {
 		return nil
