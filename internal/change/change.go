@@ -45,6 +45,8 @@ type Pull struct {
 	// MergeSHA is the commit on the base branch that a merged pull request became.
 	MergeSHA string `json:"merge_sha"`
 	Commits  int    `json:"commits"` // how many commits GitHub counts, to detect a truncated list
+	// UpdatedAt grows with every change, so that an old answer is told from a new one.
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 }
 
 // Permission is a person's access to a repository as GitHub's API names it.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,19 +80,27 @@ func (r applyRequest) origin() string {
 
 // merged asks for the apply of a pull request that was just merged. The caller holds the decision lock.
 func (e *Engine) merged(ctx context.Context, p store.Pull) error {
+	if !p.LandedAt.IsZero() {
+		return nil // it was asked for before
+	}
 	last, err := e.latest(ctx, keyOf(p.Pull))
-	if err != nil || last.ID == "" {
+	if err != nil {
 		return err
 	}
-	var cfg project.Config
-	if err := json.Unmarshal([]byte(last.Config), &cfg); err != nil {
-		return fmt.Errorf("decode settings: %w", err)
+	cfg, err := configOf(last)
+	if err != nil {
+		return err
 	}
-	if cfg.Version != 0 && !slices.Contains(cfg.Apply.On, triggerMerge) {
-		return nil // of no interest, so not worth a refusal
-	}
-	return e.put(ctx, taskApply, applyRequest{Repo: p.Repo, Number: p.Number, Trigger: triggerMerge, Actor: p.MergedBy,
-		HeadSHA: p.HeadSHA, Asked: time.Now()}, time.Time{})
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.Land(ctx, p.Repo.ID, p.Number); err != nil {
+			return err
+		}
+		if last.ID == "" || !slices.Contains(cfg.Apply.On, triggerMerge) {
+			return tx.Settle(ctx, p.Repo.ID, p.Number, nil) // of no interest, so not worth a refusal
+		}
+		return e.queue.Put(ctx, tx, taskApply, applyRequest{Repo: p.Repo, Number: p.Number, Trigger: triggerMerge, Actor: p.MergedBy,
+			HeadSHA: p.HeadSHA, Asked: time.Now()}, time.Time{})
+	})
 }
 
 // again puts the request back to look at it once more later.
@@ -112,13 +119,13 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	}
 	switch {
 	case req.Asked.Before(v.pull.CancelledAt):
-		return nil
+		return e.settle(ctx, req, nil)
 	case time.Since(req.Asked) > e.cfg.Pace.ApplyPatience:
 		return e.refuse(ctx, req, fault.New("The request to apply is too old.", "Facts and approvals may have changed since.", "Ask again with `/apply`."))
 	case v.busy():
 		return e.again(ctx, req) // a plan or an apply of this pull request is under way
 	}
-	f, err := e.facts(ctx, req)
+	f, err := e.facts(ctx, req, v.pull.Pull)
 	if err != nil {
 		return e.unlessTransient(ctx, req, err)
 	}
@@ -156,11 +163,14 @@ type facts struct {
 }
 
 // facts asks GitHub for everything that the decision rests on, side by side.
-func (e *Engine) facts(ctx context.Context, req applyRequest) (facts, error) {
+func (e *Engine) facts(ctx context.Context, req applyRequest, known change.Pull) (facts, error) {
 	var f facts
 	var err error
 	if f.pull.Pull, err = e.cfg.GitHub.Pull(ctx, req.Repo, req.Number); err != nil {
 		return facts{}, fmt.Errorf("read pull request: %w", err)
+	}
+	if older(f.pull.Pull, known) {
+		return facts{}, errOldAnswer
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { f.reviews, err = e.cfg.GitHub.Reviews(gctx, req.Repo, req.Number); return err })
@@ -356,7 +366,9 @@ func (f facts) input(p store.Plan, findings []change.Finding, cfg project.Config
 	for _, c := range f.commits {
 		commits = append(commits, gate.Commit(c))
 	}
-	return gate.ApplyInput{Pull: f.pull.Pull, Reviews: f.reviews, Commits: commits, Plan: p.Summary, Findings: findings,
+	pull := f.pull.Pull
+	pull.UpdatedAt = time.Time{} // every comment changes it, and it decides nothing
+	return gate.ApplyInput{Pull: pull, Reviews: f.reviews, Commits: commits, Plan: p.Summary, Findings: findings,
 		PlanComplete: p.State == change.RunPassed || p.State == change.RunFailed,
 		Config:       gate.ApplyConfig{Approvals: cfg.Apply.Approvals, On: cfg.Apply.On}}
 }
@@ -424,6 +436,11 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 		r.Denials = refused.reasons
 	}
 	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if req.Trigger == triggerMerge {
+			if err := tx.Settle(ctx, req.Repo.ID, req.Number, r.Fault); err != nil {
+				return err
+			}
+		}
 		if req.Trigger == triggerButton {
 			if err := tx.CountPress(ctx, req.Repo.ID, req.Number); err != nil {
 				return err

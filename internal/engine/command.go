@@ -119,8 +119,11 @@ func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view) erro
 	for _, x := range v.executions {
 		done = done || x.CreatedAt.After(req.Asked.Add(-time.Second))
 	}
-	if req.Trigger == triggerMerge {
-		return nil
+	if req.Trigger == triggerMerge || done && v.pull.Unapplied != nil {
+		if err := e.settle(ctx, req, nil); err != nil || req.Trigger == triggerMerge {
+			return err
+		}
+		e.reportSoon(keyOf(v.pull.Pull))
 	}
 	if done && req.CommentID == 0 {
 		return nil

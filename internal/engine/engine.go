@@ -137,8 +137,11 @@ type Engine struct {
 	slots    chan struct{} // one per plan that may run at once
 	previews chan struct{} // one per pull request whose policies are tried at once
 
+	unasked chan struct{} // one per run that nobody asked for and that may go on at once
+
 	decisions keyed // one decision at a time for each pull request
 	reports   keyed // one report at a time for each pull request
+	branches  keyed // one look at a time at each branch
 
 	mu       sync.Mutex
 	active   map[string]context.CancelCauseFunc // runs of this process by id
@@ -159,6 +162,8 @@ const (
 	taskApply  = "apply"
 	taskReport = "report"
 	taskAnswer = "answer"
+	taskBranch = "branch"
+	taskState  = "state"
 )
 
 // New prepares an engine. It does nothing before Start.
@@ -170,7 +175,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.At = func(Point) {}
 	}
 	e := &Engine{
-		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1),
+		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1), unasked: make(chan struct{}, max(cfg.Workers, 1)),
 		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{}, asked: map[string]shownAnswer{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -315,6 +320,10 @@ func (e *Engine) dispatch(ctx context.Context, t queue.Task) error {
 		return decoded(ctx, t, e.report)
 	case taskAnswer:
 		return decoded(ctx, t, e.sendAnswer)
+	case taskBranch:
+		return decoded(ctx, t, e.settleBranch)
+	case taskState:
+		return decoded(ctx, t, e.stateMoved)
 	}
 	return queue.Permanent(fmt.Errorf("unknown task %q", t.Name))
 }
@@ -341,10 +350,10 @@ type pullKey struct {
 
 func keyOf(p change.Pull) pullKey { return pullKey{p.Repo.ID, p.Number} }
 
-// keyed is a mutex per pull request. The map grows with the pull requests seen: a few bytes each.
+// keyed is a mutex per key, such as a pull request. The map grows with the keys seen: a few bytes each.
 type keyed struct{ m sync.Map }
 
-func (k *keyed) lock(key pullKey) (unlock func()) {
+func (k *keyed) lock(key any) (unlock func()) {
 	v, _ := k.m.LoadOrStore(key, &sync.Mutex{})
 	mu := v.(*sync.Mutex)
 	mu.Lock()

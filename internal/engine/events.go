@@ -34,6 +34,8 @@ func (e *Engine) event(ctx context.Context, ev github.Event) error {
 		return e.pressed(ctx, ev)
 	case github.KindCheckSuite:
 		return e.rerun(ctx, ev)
+	case github.KindPush:
+		return e.pushed(ctx, ev)
 	}
 	return nil
 }
@@ -50,12 +52,23 @@ func (e *Engine) read(ctx context.Context, repo change.Repo, number int) (store.
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return store.Pull{}, err
 	}
+	if older(facts, known.Pull) {
+		return store.Pull{}, errOldAnswer
+	}
 	if known.HeadSHA != facts.HeadSHA {
 		known.PushedAt = time.Now()
 	}
 	known.Pull, known.Note = facts, nil
 	return known, nil
 }
+
+// older reports whether GitHub answered with what it knew before the answer that is known: a replica
+// of its database may lag behind.
+func older(answer, known change.Pull) bool { return answer.UpdatedAt.Before(known.UpdatedAt) }
+
+// errOldAnswer is mended by asking again.
+var errOldAnswer = fault.Wrap(github.ErrUnavailable, "GitHub answered with an older state of the pull request than it showed before.",
+	"Nothing is decided on old news.", "Tollgate asks again by itself.")
 
 func (e *Engine) save(ctx context.Context, p store.Pull) error {
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutPull(ctx, p) })
@@ -74,6 +87,14 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 		return err
 	}
 	pull.Note = stopped(pull)
+	last, err := e.latest(ctx, key)
+	if err != nil {
+		return err
+	}
+	again := another(ev, last, pull)
+	if again {
+		pull.PushedAt = time.Now()
+	}
 	if err := e.save(ctx, pull); err != nil {
 		return err
 	}
@@ -83,10 +104,14 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 			return err
 		}
 		if pull.Merged {
-			return e.merged(ctx, pull)
+			return errors.Join(e.merged(ctx, pull), e.baseMoved(ctx, branchKey{pull.Repo, pull.BaseRef}))
 		}
 	case pull.Note != nil:
 		if err := e.cancelActive(ctx, key, change.RunSuperseded, errSuperseded); err != nil {
+			return err
+		}
+	case again:
+		if err := e.startRun(ctx, pull, reasonPushed); err != nil {
 			return err
 		}
 	default:

@@ -263,6 +263,11 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 				return err
 			}
 		}
+		if state != change.ExecFailedClean {
+			if err := e.queue.Put(ctx, tx, taskState, appliedState{x.ID}, time.Time{}); err != nil {
+				return err
+			}
+		}
 		return audit.Append(ctx, tx, entry)
 	})
 	if err != nil {

@@ -57,6 +57,14 @@ func (e *Engine) begin(run store.Run, pause time.Duration) {
 		case <-ctx.Done():
 			return // whoever cancelled it has recorded so
 		}
+		if madeAgain(run) { // there may be many, and people who push must not wait for them
+			select {
+			case e.unasked <- struct{}{}:
+				defer func() { <-e.unasked }()
+			case <-ctx.Done():
+				return
+			}
+		}
 		e.work(ctx, run)
 	})
 }

@@ -68,10 +68,12 @@ func (v view) newest() store.Run {
 }
 
 // reviewed is the newest run that people could look at before they approved: one that was not
-// made to serve an apply.
+// made to serve an apply. One that was made again by itself and stopped, such as by the merge, hides
+// nothing of what they saw before.
 func (v view) reviewed() store.Run {
 	for _, r := range v.runs {
-		if !servesApply(r) {
+		stopped := r.State == change.RunCancelled || r.State == change.RunSuperseded
+		if !servesApply(r) && !(stopped && madeAgain(r)) {
 			return r
 		}
 	}
@@ -141,7 +143,7 @@ func (v view) shownSince(project string) time.Time {
 		if servesApply(r) {
 			continue
 		}
-		if r.HeadSHA != v.reviewed().HeadSHA || r.BaseRef != v.reviewed().BaseRef {
+		if r.HeadSHA != v.reviewed().HeadSHA || r.BaseRef != v.reviewed().BaseRef || r.CreatedAt.Before(v.pull.PushedAt) {
 			break
 		}
 		for _, p := range v.plans[r.ID] {

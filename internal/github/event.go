@@ -60,6 +60,9 @@ type Event struct {
 	ButtonIdentifier string `json:"button_identifier,omitempty"`
 	AppID            int64  `json:"app_id,omitempty"` // whose check it is
 
+	// UpdatedAt is of the pull request, when this happened.
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
+
 	// Stamp tells this occurrence from an earlier one that is otherwise the same.
 	Stamp string `json:"stamp,omitempty"`
 }

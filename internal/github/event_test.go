@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,6 +116,7 @@ func TestDecode(t *testing.T) {
 		return e
 	}
 	pull := func(e *github.Event) { e.Pull, e.HeadSHA, e.BaseRef, e.Stamp = 3, shaA, "main", "1767323045" }
+	changed := func(e *github.Event) { pull(e); e.UpdatedAt = time.Unix(1767323045, 0).UTC() }
 	run := func(e *github.Event) {
 		e.Pull, e.HeadSHA, e.CheckRunID, e.CheckSuiteID, e.CheckName = 3, shaA, 11, 12, "tollgate"
 		e.ExternalID, e.AppID, e.Stamp = "run-1", appID, "1767323045"
@@ -123,10 +125,10 @@ func TestDecode(t *testing.T) {
 		e.Repo, e.Repos, e.AppID, e.Stamp = change.Repo{}, []change.Repo{shop}, appID, "2026-01-02T03:04:05.000Z"
 	}
 	want := map[string]github.Event{
-		"opened":       with(github.KindPullRequest, "opened", pull),
-		"synchronize":  with(github.KindPullRequest, "synchronize", pull),
-		"base changed": with(github.KindPullRequest, "edited", func(e *github.Event) { pull(e); e.BaseChanged = true }),
-		"closed":       with(github.KindPullRequest, "closed", pull),
+		"opened":       with(github.KindPullRequest, "opened", changed),
+		"synchronize":  with(github.KindPullRequest, "synchronize", changed),
+		"base changed": with(github.KindPullRequest, "edited", func(e *github.Event) { changed(e); e.BaseChanged = true }),
+		"closed":       with(github.KindPullRequest, "closed", changed),
 		"review":       with(github.KindReview, "submitted", func(e *github.Event) { pull(e); e.ReviewID, e.Stamp = 6, "" }),
 		"comment":      with(github.KindComment, "created", func(e *github.Event) { e.Pull, e.CommentID, e.CommentBody = 3, 5, "/apply" }),
 		"re-run":       with(github.KindCheckRun, "rerequested", run),

@@ -102,7 +102,7 @@ func toPull(repo change.Repo, pr *gh.PullRequest) (change.Pull, error) {
 		Fork:   head.GetRepo().GetID() != repo.ID, // a deleted fork has no repository at all
 		Merged: pr.GetMerged(), MergedBy: toUser(pr.MergedBy), MergedAt: pr.GetMergedAt().Time,
 		HeadSHA: head.GetSHA(), HeadRef: head.GetRef(), BaseRef: base.GetRef(), DefaultRef: base.GetRepo().GetDefaultBranch(),
-		MergeSHA: mergeSHA(pr), Commits: pr.GetCommits(),
+		MergeSHA: mergeSHA(pr), Commits: pr.GetCommits(), UpdatedAt: pr.GetUpdatedAt().Time,
 	}, nil
 }
 

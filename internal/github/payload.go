@@ -195,7 +195,7 @@ func (p *payload) pullRequest(e *Event) error {
 	if p.Number != e.Pull {
 		return fmt.Errorf("two numbers: %d and %d", p.Number, e.Pull)
 	}
-	e.Stamp = stamp(p.PullRequest.UpdatedAt)
+	e.UpdatedAt, e.Stamp = p.PullRequest.UpdatedAt, stamp(p.PullRequest.UpdatedAt)
 	if p.PullRequest.Merged {
 		e.Stamp += "/merged" // closing, reopening and merging may fall into one second
 	}

@@ -29,7 +29,7 @@ func GateCheck(p Pull) change.Check {
 
 func (p Pull) status() status {
 	switch {
-	case p.Fault != nil && p.Stop == StopNone:
+	case (p.Fault != nil || p.Unapplied != nil) && p.Stop == StopNone:
 		return failure
 	case p.Stop != StopNone || p.unknown():
 		return actionRequired
@@ -115,6 +115,8 @@ func (p Pull) Title() string {
 		return p.stopped().What
 	case p.unknown():
 		return "Nobody knows how an apply ended"
+	case p.Unapplied != nil:
+		return "Merged, but not applied"
 	case p.State == change.RunQueued:
 		return "Waiting for a worker"
 	case p.State == change.RunRunning:
@@ -200,6 +202,9 @@ func (p *page) overview(pull Pull) {
 		p.block(faultText(pull.stopped()))
 		return
 	}
+	if pull.Unapplied != nil {
+		p.block(faultText(pull.Unapplied))
+	}
 	if len(pull.Plans) == 0 {
 		p.block(noProjects(pull.State))
 	}
@@ -263,6 +268,9 @@ func (p *page) project(pl Plan, named, consumed bool) {
 		inner.block("### " + code(pl.Project.Name))
 	}
 	head := inner.Len()
+	if !consumed {
+		inner.replanned(pl)
+	}
 	inner.list("#### Destroys, replaces and forgets", dangerItems(pl.Summary), dangerBudget, "such changes", where)
 	inner.fault(pl.Fault, pl.Excerpt, projectBudget/4)
 	src := newSource(pl.Pull, pl.HeadSHA)

@@ -98,6 +98,7 @@ func planSummary(p Plan, capped string) string {
 	foot := planFoot(p)
 	out := page{limit: MaxSummary - len(foot)}
 	out.block(planHead(p))
+	out.replanned(p)
 	out.list("#### Destroys, replaces and forgets", dangerItems(p.Summary), dangerBudget, "such changes", "; all changes are listed below")
 	out.fault(p.Fault, p.Excerpt, faultBudget)
 	if p.State.Done() {
@@ -127,6 +128,21 @@ func planHead(p Plan) string {
 		return where + " has no verdict, so it cannot be applied."
 	}
 	return "Plan of " + where + ": " + countWords(p.Summary.Counts, "**") + "."
+}
+
+// replanned tells reviewers whether what they looked at is still what would be applied.
+func (p *page) replanned(pl Plan) {
+	switch r := pl.Replanned; {
+	case r == nil:
+	case !pl.State.Done():
+		p.block("It is planned again because " + r.Why + ".")
+	case pl.Fault != nil || pl.status() == cancelled:
+	case r.Differs == "":
+		p.block("Planned again because " + r.Why + ". It does what it did before, so approvals of it stand.")
+	default:
+		p.block("#### ⚠️ The plan has changed\n\nIt was planned again because " + r.Why + ", and does something else now: " + r.Differs +
+			".\nApprovals from before do not count: look at it, and approve it again.")
+	}
 }
 
 // fault renders what is wrong, why it matters and what to do, with Terraform's own words in a fence.

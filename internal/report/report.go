@@ -48,6 +48,12 @@ type Requirement struct {
 	Met  bool
 }
 
+// Replanned says why a plan was made again without a push, and what became of its effect.
+type Replanned struct {
+	Why     string // in our own words: what moved
+	Differs string // how the effect differs from the one before it, as Markdown; empty if it does not
+}
+
 // Plan is what is known of the plan of one project at one commit.
 type Plan struct {
 	Pull         change.Pull
@@ -62,6 +68,7 @@ type Plan struct {
 	Text         string          // Terraform's text of the plan
 	Fault        *fault.Error    // why there is no verdict, or nil
 	Excerpt      string          // Terraform's own diagnostics when it failed
+	Replanned    *Replanned      // it was made again without a push, or nil
 	Requirements []Requirement   // before it can be applied
 	PolicyDigest string
 	PlanID       string // the plan's own id, as executions name it
@@ -105,6 +112,7 @@ type Pull struct {
 	Notices    []change.Notice // about waivers that no plan needs
 	Stop       Stop
 	Fault      *fault.Error    // nothing could be judged because of it, such as a wrong .tollgate.yaml
+	Unapplied  *fault.Error    // it was merged, and why it was not applied, or nil
 	Preview    *change.Preview // what policies that it changes would do, or nil
 	ExternalID string
 	DetailsURL string

@@ -21,6 +21,9 @@ type Pull struct {
 	Note          *fault.Error    // concerns the pull request as a whole
 	CommentID     int64           // the summary comment, or 0
 	CommentDigest string          // of the summary comment as last sent
+	LandedAt      time.Time       // when the apply of its merge was asked for
+	SettledAt     time.Time       // when that came to its end, whatever it is
+	Unapplied     *fault.Error    // why a merged pull request was not applied, or nil
 }
 
 // AddDelivery records a webhook and reports whether it is new. A delivery id or a meaning that is
@@ -33,25 +36,36 @@ func (tx *Tx) AddDelivery(ctx context.Context, id, meaning, event string) (bool,
 
 // Pull returns one pull request, or ErrNotFound.
 func (tx *Tx) Pull(ctx context.Context, repoID int64, number int) (Pull, error) {
-	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, pushed_at, cancelled_at, allowed, note, comment_id, comment
+	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, pushed_at, cancelled_at, allowed, note, comment_id, comment, landed_at, settled_at, unapplied
 		from pulls where repo_id = ? and number = ?`, repoID, number)
 	var p Pull
-	var facts, reviews, authors, note string
-	var pushed, cancelled int64
-	if err := row.Scan(&facts, &reviews, &authors, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest); err != nil {
+	var facts, reviews, authors, note, unapplied string
+	var pushed, cancelled, landed, settled int64
+	if err := row.Scan(&facts, &reviews, &authors, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest, &landed, &settled, &unapplied); err != nil {
 		return Pull{}, notFound(err)
 	}
-	p.PushedAt, p.CancelledAt = fromMillis(pushed), fromMillis(cancelled)
-	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, note, &p.Note)
+	p.PushedAt, p.CancelledAt, p.LandedAt, p.SettledAt = fromMillis(pushed), fromMillis(cancelled), fromMillis(landed), fromMillis(settled)
+	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, note, &p.Note, unapplied, &p.Unapplied)
 }
 
-// PutPull writes the facts, reviews and note of a pull request. What was sent to GitHub is left alone.
+// PutPull writes the facts, reviews and note of a pull request. What was sent to GitHub, and what
+// became of its merge, is left alone.
 func (tx *Tx) PutPull(ctx context.Context, p Pull) error {
 	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, authors, pushed_at, cancelled_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews, authors = excluded.authors,
 		pushed_at = excluded.pushed_at, cancelled_at = excluded.cancelled_at, allowed = excluded.allowed, note = excluded.note`,
 		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), toJSON(p.Authors), millis(p.PushedAt), millis(p.CancelledAt), p.AllowedSHA, faultJSON(p.Note))
 	return err
+}
+
+// Land notes that the apply of a merge is asked for.
+func (tx *Tx) Land(ctx context.Context, repoID int64, number int) error {
+	return one(ctx, tx, `update pulls set landed_at = ? where repo_id = ? and number = ?`, millis(tx.Now), repoID, number)
+}
+
+// Settle notes that what a merge asked for has come to its end, and why it was not applied, if it was not.
+func (tx *Tx) Settle(ctx context.Context, repoID int64, number int, why *fault.Error) error {
+	return one(ctx, tx, `update pulls set settled_at = ?, unapplied = ? where repo_id = ? and number = ?`, millis(tx.Now), faultJSON(why), repoID, number)
 }
 
 // SetApprovals writes who reviewed and who wrote a pull request.
@@ -61,21 +75,8 @@ func (tx *Tx) SetApprovals(ctx context.Context, repoID int64, number int, review
 
 // OpenPullsAt returns the numbers of the open pull requests of a repository with this head commit.
 func (tx *Tx) OpenPullsAt(ctx context.Context, repoID int64, headSHA string) ([]int, error) {
-	rows, err := tx.SQL.QueryContext(ctx, `select number from pulls where repo_id = ?
+	return tx.numbers(ctx, `select number from pulls where repo_id = ?
 		and json_extract(facts, '$.head_sha') = ? and json_extract(facts, '$.open') order by number`, repoID, headSHA)
-	if err != nil {
-		return nil, fmt.Errorf("read pull requests: %w", err)
-	}
-	defer rows.Close()
-	var out []int
-	for rows.Next() {
-		var n int
-		if err := rows.Scan(&n); err != nil {
-			return nil, fmt.Errorf("read pull requests: %w", err)
-		}
-		out = append(out, n)
-	}
-	return out, rows.Err()
 }
 
 // SetComment remembers the summary comment and the digest of its text.

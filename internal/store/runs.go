@@ -17,6 +17,7 @@ type Run struct {
 	RepoID       int64
 	Number       int
 	HeadSHA      string
+	GroupSHA     string // of a run of a merge group, which is beside the runs of the pull request itself: HeadSHA again
 	BaseRef      string
 	BaseSHA      string
 	Tree         string // the merge result of head and base
@@ -35,7 +36,7 @@ type Run struct {
 	FinishedAt   time.Time
 }
 
-const runColumns = `id, seq, repo_id, number, head_sha, base_ref, base_sha, tree, protected_sha, state, reason, fault, policy_digest, config, owner, presses, preview, notices, created_at, started_at, finished_at`
+const runColumns = `id, seq, repo_id, number, head_sha, group_sha, base_ref, base_sha, tree, protected_sha, state, reason, fault, policy_digest, config, owner, presses, preview, notices, created_at, started_at, finished_at`
 
 type scanner interface{ Scan(...any) error }
 
@@ -43,7 +44,7 @@ func scanRun(row scanner) (Run, error) {
 	var r Run
 	var flt, preview, notices string
 	var created, started, finished int64
-	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.ProtectedSHA, &r.State, &r.Reason,
+	err := row.Scan(&r.ID, &r.Seq, &r.RepoID, &r.Number, &r.HeadSHA, &r.GroupSHA, &r.BaseRef, &r.BaseSHA, &r.Tree, &r.ProtectedSHA, &r.State, &r.Reason,
 		&flt, &r.PolicyDigest, &r.Config, &r.Owner, &r.Presses, &preview, &notices, &created, &started, &finished)
 	if err != nil {
 		return Run{}, notFound(err)
@@ -77,9 +78,9 @@ func (tx *Tx) AddRun(ctx context.Context, r *Run) error {
 	if err != nil {
 		return fmt.Errorf("number the run: %w", err)
 	}
-	_, err = exec(ctx, tx, `insert into runs (id, seq, repo_id, number, head_sha, base_ref, state, reason, owner, created_at)
-		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.ID, r.Seq, r.RepoID, r.Number, r.HeadSHA, r.BaseRef, r.State, r.Reason, r.Owner, millis(r.CreatedAt))
+	_, err = exec(ctx, tx, `insert into runs (id, seq, repo_id, number, head_sha, group_sha, base_ref, base_sha, state, reason, owner, created_at)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.ID, r.Seq, r.RepoID, r.Number, r.HeadSHA, r.GroupSHA, r.BaseRef, r.BaseSHA, r.State, r.Reason, r.Owner, millis(r.CreatedAt))
 	return err
 }
 
@@ -129,7 +130,7 @@ func (tx *Tx) OwnRun(ctx context.Context, id, owner string) error {
 
 // CountPress counts a button that was refused on the newest run, if it has ended.
 func (tx *Tx) CountPress(ctx context.Context, repoID int64, number int) error {
-	_, err := exec(ctx, tx, `update runs set presses = presses + 1 where seq = (select max(seq) from runs where repo_id = ? and number = ?)
+	_, err := exec(ctx, tx, `update runs set presses = presses + 1 where seq = (select max(seq) from runs where repo_id = ? and number = ? and group_sha = '')
 		and state not in ('queued', 'running')`, repoID, number)
 	return err
 }
@@ -139,14 +140,14 @@ func (tx *Tx) Run(ctx context.Context, id string) (Run, error) {
 	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where id = ?`, id))
 }
 
-// LatestRun returns the newest run of a pull request, or ErrNotFound.
+// LatestRun returns the newest run of a pull request itself, or ErrNotFound.
 func (tx *Tx) LatestRun(ctx context.Context, repoID int64, number int) (Run, error) {
-	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where repo_id = ? and number = ? order by seq desc limit 1`, repoID, number))
+	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where repo_id = ? and number = ? and group_sha = '' order by seq desc limit 1`, repoID, number))
 }
 
-// RunsOf returns the runs of a pull request, newest first.
+// RunsOf returns the runs of a pull request itself, newest first.
 func (tx *Tx) RunsOf(ctx context.Context, repoID int64, number, limit int) ([]Run, error) {
-	return tx.queryRuns(ctx, `where repo_id = ? and number = ? order by seq desc limit ?`, repoID, number, limit)
+	return tx.queryRuns(ctx, `where repo_id = ? and number = ? and group_sha = '' order by seq desc limit ?`, repoID, number, limit)
 }
 
 // RecentRuns returns the newest runs of all pull requests, newest first.
@@ -212,7 +213,7 @@ func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
 // texts and findings, and the runs that they belong to.
 func (tx *Tx) LatestPlans(ctx context.Context, repoID int64) ([]Plan, []Run, error) {
 	runs, err := tx.queryRuns(ctx, `where seq in (select max(r.seq) from plans p join runs r on r.id = p.run_id
-		where r.repo_id = ? and p.state in ('passed', 'failed') and p.artifacts <> '{}' and p.artifacts <> '' group by p.name) order by seq`, repoID)
+		where r.repo_id = ? and r.group_sha = '' and p.state in ('passed', 'failed') and p.artifacts <> '{}' and p.artifacts <> '' group by p.name) order by seq`, repoID)
 	if err != nil {
 		return nil, nil, err
 	}
