@@ -69,8 +69,11 @@ func migrate(ctx context.Context, pool *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	sources := p.ListSources()
-	if newest := sources[len(sources)-1].Version; have > newest {
+	var newest int64
+	for _, s := range p.ListSources() { // which come in the order of the files' names
+		newest = max(newest, s.Version)
+	}
+	if have > newest {
 		return fmt.Errorf("schema version %d is newer than %d, the newest that this program knows", have, newest)
 	}
 	_, err = p.Up(ctx)
