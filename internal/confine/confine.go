@@ -14,6 +14,7 @@
 package confine
 
 import (
+	"errors"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Plan struct {
 	Writable []string `json:"writable"`  // absolute paths that must exist
 	Egress   Egress   `json:"egress"`
 	Limits   Limits   `json:"limits"`
+	// Finish lets what runs come to its end if whoever asked for it dies; otherwise it is interrupted.
+	Finish bool `json:"finish,omitempty"`
 }
 
 // Egress is the way out of a room.
@@ -65,6 +68,9 @@ type Result struct {
 	Refused []string      `json:"refused,omitempty"` // hosts that the proxy refused, each once
 }
 
+// ErrNotRun says that a command was certainly not started.
+var ErrNotRun = errors.New("the command was not started")
+
 // orphanGrace is how long a command may take to stop when whoever asked for it is gone.
 const orphanGrace = 30 * time.Second
 
@@ -79,6 +85,7 @@ type order struct {
 // answer is what it says: to Enter and Run one each, to Signal none.
 type answer struct {
 	Fault  string  `json:"fault,omitempty"`
+	NotRun bool    `json:"not_run,omitempty"` // with Fault: ErrNotRun
 	Ready  *ready  `json:"ready,omitempty"`
 	Result *Result `json:"result,omitempty"`
 }

@@ -89,7 +89,7 @@ func live(w *wire) error {
 		res, err := h.run(*o.order.Run, o.files)
 		closeAll(o.files)
 		if err != nil {
-			err = w.send(answer{Fault: err.Error()})
+			err = w.send(answer{Fault: err.Error(), NotRun: errors.Is(err, ErrNotRun)})
 		} else {
 			err = w.send(answer{Result: &res})
 		}
@@ -149,7 +149,7 @@ func (h *house) run(c Command, output []*os.File) (Result, error) {
 	cmd.ExtraFiles = h.keep
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
-		return Result{}, fmt.Errorf("start %s: %w", c.Path, err)
+		return Result{}, fmt.Errorf("%w: %w", ErrNotRun, err)
 	}
 	h.now.Store(cmd.Process)
 	stop := make(chan struct{})

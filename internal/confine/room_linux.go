@@ -29,10 +29,10 @@ func Open(program string, keep ...*os.File) (*Room, error) {
 	return open(exec.Command(program, "confined", "inside"), spaces(), keep)
 }
 
-// OpenSupervised makes an empty room with a supervisor of its own. If this process dies, the command
-// that runs is interrupted, and has a way out until it has ended.
-func OpenSupervised(program string) (*Room, error) {
-	return open(exec.Command(program, "confined", "supervisor"), &syscall.SysProcAttr{Setsid: true}, nil)
+// OpenSupervised is Open with a supervisor of its own: the way out stays as long as a command runs,
+// also if this process dies.
+func OpenSupervised(program string, keep ...*os.File) (*Room, error) {
+	return open(exec.Command(program, "confined", "supervisor"), &syscall.SysProcAttr{Setsid: true}, keep)
 }
 
 func open(first *exec.Cmd, attr *syscall.SysProcAttr, keep []*os.File) (*Room, error) {
@@ -80,8 +80,8 @@ func (r *Room) Enter(p Plan) error {
 	return nil
 }
 
-// Run runs a command to its end. Everything that it leaves behind is killed. The error says that
-// it was not run, or that nobody can tell how it ended.
+// Run runs a command to its end. Everything that it leaves behind is killed. The error is ErrNotRun,
+// or nobody can tell how it ended.
 func (r *Room) Run(c Command, stdout, stderr *os.File) (Result, error) {
 	if err := r.wire.send(order{Run: &c}, stdout, stderr); err != nil {
 		return Result{}, err
@@ -125,6 +125,9 @@ func (r *Room) answer() (answer, []*os.File, error) {
 	}
 	if a.Fault != "" {
 		closeAll(files)
+		if a.NotRun {
+			return a, nil, fmt.Errorf("%w: %s", ErrNotRun, a.Fault)
+		}
 		return a, nil, errors.New(a.Fault)
 	}
 	return a, files, nil
@@ -156,20 +159,23 @@ func Supervise(program string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	r, err := Open(program)
+	r, err := Open(program, kept()...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer r.Close()
 	var running sync.WaitGroup
+	finish := false
 	for {
 		var o order
 		files, err := w.receive(&o)
 		switch {
 		case err != nil: // who asked is gone; what runs may end in good order
-			_ = r.Signal(syscall.SIGINT)
-			time.AfterFunc(orphanGrace, r.Close)
+			if !finish {
+				_ = r.Signal(syscall.SIGINT)
+				time.AfterFunc(orphanGrace, r.Close)
+			}
 			running.Wait()
 			return 0
 		case o.Close:
@@ -178,6 +184,7 @@ func Supervise(program string) int {
 			_ = r.Signal(syscall.Signal(o.Signal)) // if the room is gone, Run says so
 		case o.Enter != nil:
 			a := answer{Ready: &ready{}}
+			finish = o.Enter.Finish
 			if err := r.Enter(*o.Enter); err != nil {
 				a = answer{Fault: err.Error()}
 			}
@@ -187,7 +194,7 @@ func Supervise(program string) int {
 				defer closeAll(files)
 				a := answer{}
 				if res, err := r.Run(*o.Run, files[0], files[1]); err != nil {
-					a.Fault = err.Error()
+					a.Fault, a.NotRun = err.Error(), errors.Is(err, ErrNotRun)
 				} else {
 					a.Result = &res
 				}
