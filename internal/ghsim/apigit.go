@@ -69,7 +69,7 @@ func (s *Server) getBlob(c *call) *reply {
 	if !isSHA(sha) {
 		return notFound()
 	}
-	data, err := c.repo.git.run("cat-file", "blob", sha)
+	data, err := c.repo.git.blob(sha)
 	if err != nil {
 		return notFound()
 	}

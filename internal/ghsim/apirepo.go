@@ -194,11 +194,11 @@ func (s *Server) compare(c *call) *reply {
 	if merge == "" {
 		return fail(http.StatusNotFound, "No common ancestor between "+from+" and "+to+".")
 	}
-	ahead, err := g.log("--reverse", merge+".."+head)
+	ahead, err := g.between(merge, head)
 	if err != nil {
 		return fail(http.StatusInternalServerError, err.Error())
 	}
-	behind, err := g.log(merge + ".." + base)
+	behind, err := g.between(merge, base)
 	if err != nil {
 		return fail(http.StatusInternalServerError, err.Error())
 	}
@@ -305,7 +305,7 @@ func (s *Server) contentEntry(r *repo, e treeEntry, rev string) obj {
 const maxInline = 1 << 20
 
 func (s *Server) showFile(c *call, e treeEntry, rev string) *reply {
-	data, err := c.repo.git.run("cat-file", "blob", e.sha)
+	data, err := c.repo.git.blob(e.sha)
 	if err != nil {
 		return notFound()
 	}

@@ -28,11 +28,18 @@ import (
 	"github.com/yuin/goldmark"
 )
 
-// Config says how a Server runs. Only Dir is required.
+// Config says how a Server runs. Dir is required, or Memory.
 type Config struct {
 	// Dir holds the repositories and the request log. It must be empty or absent, because the
 	// rest of the world does not outlive the process.
 	Dir string
+	// Memory keeps repositories in memory, writes no log and listens nowhere: requests come through
+	// ServeHTTP. A test can then play thousands of small worlds, also in a bubble of
+	// testing/synctest. Such a repository has the ids that git would give, but merges whole files,
+	// shows no patches and is not served to git.
+	Memory bool
+	// Hooks carries the webhooks; a transport of its own by default.
+	Hooks http.RoundTripper
 	// Listen is a TCP address; a free port of the loopback interface by default.
 	Listen string
 	// TLS makes it speak HTTPS with this configuration; plain HTTP if nil.
@@ -79,24 +86,25 @@ type Server struct {
 
 // New starts a server. The caller must Close it.
 func New(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if cfg.Memory {
+		s := newServer(cfg, "127.0.0.1")
+		return s, s.routeWeb()
+	}
 	if err := prepareDir(cfg.Dir); err != nil {
 		return nil, fmt.Errorf("prepare directory of the stand-in: %w", err)
 	}
-	cfg = cfg.withDefaults()
 	ln, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s := &Server{cfg: cfg, host: ln.Addr().String(), changed: make(chan struct{}), world: newWorld()}
-	s.url = "http://" + s.host
+	s := newServer(cfg, ln.Addr().String())
 	if cfg.TLS != nil {
 		s.url, ln = "https://"+s.host, tls.NewListener(ln, cfg.TLS)
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.witness.open(filepath.Join(cfg.Dir, "requests.jsonl")); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	s.api, s.md = newRouter(allRoutes()), newMarkdown()
 	if err := s.routeWeb(); err != nil {
 		return nil, errors.Join(err, ln.Close(), s.witness.close())
 	}
@@ -107,6 +115,13 @@ func New(cfg Config) (*Server, error) {
 		}
 	})
 	return s, nil
+}
+
+func newServer(cfg Config, host string) *Server {
+	s := &Server{cfg: cfg, host: host, url: "http://" + host, changed: make(chan struct{}), world: newWorld(),
+		api: newRouter(allRoutes()), md: newMarkdown()}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
 }
 
 func (cfg Config) withDefaults() Config {
@@ -146,7 +161,10 @@ func (s *Server) URL() string { return s.url }
 func (s *Server) Close() error {
 	s.stop()
 	s.faults.clear()
-	err := s.http.Close()
+	var err error
+	if s.http != nil {
+		err = s.http.Close()
+	}
 	s.tasks.Wait()
 	return errors.Join(err, s.witness.close())
 }

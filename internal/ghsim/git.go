@@ -14,8 +14,42 @@ import (
 	"time"
 )
 
+// git is what the stand-in needs of a repository. Commits and trees are named by their ids, refs by
+// their full names; an empty id says that there is none.
+type git interface {
+	ref(name string) string // a ref's commit, or the commit's own id
+	refs(prefix string) (map[string]string, error)
+	setRefs(map[string]string) error
+	commitFiles(ref, parent, message string, author, committer ident, files []blob, deleted []string) (string, error)
+	applyPatch(ref, parent, message, patch string, author, committer ident) (string, error)
+	commitTree(tree string, parents []string, message string, author, committer ident) (string, error)
+	mergeTree(base, head string) (tree string, ok bool, err error)
+	rebase(base, head string, committer ident) (string, error)
+	commitObject(rev string) (commit, error)
+	between(from, to string) ([]commit, error) // what to has and from has not, oldest first
+	mergeBase(a, b string) (string, error)
+	diff(from, to string) ([]fileChange, error)
+	list(rev, dir string) ([]treeEntry, error)
+	files(treeish string) (map[string]string, error)
+	blob(spec string) (string, error) // an id, or commit:path
+	fetch(from git, remote, local string) error
+	dir() string // on disk; empty for a repository in memory
+}
+
+// newGit makes an empty repository.
+func (s *Server) newGit(r *repo) (git, error) {
+	if s.cfg.Memory {
+		return newMemory(), nil
+	}
+	return initRepo(filepath.Join(s.cfg.Dir, "repositories", fmt.Sprint(r.id)+".git"), r.defaultBranch)
+}
+
 // gitDir is a bare repository, driven by the real git.
 type gitDir string
+
+var _ git = gitDir("")
+
+func (g gitDir) dir() string { return string(g) }
 
 const zeroSHA = "0000000000000000000000000000000000000000"
 
@@ -107,6 +141,30 @@ func (g gitDir) ref(name string) string {
 		return ""
 	}
 	return sha
+}
+
+func (g gitDir) blob(spec string) (string, error) { return g.run("cat-file", "blob", spec) }
+
+func (g gitDir) mergeBase(a, b string) (string, error) { return g.line("merge-base", a, b) }
+
+func (g gitDir) fetch(from git, remote, local string) error {
+	_, err := g.run("fetch", "--quiet", "--force", from.dir(), remote+":"+local)
+	return err
+}
+
+// files reads every file of a commit or tree.
+func (g gitDir) files(treeish string) (map[string]string, error) {
+	out, err := g.run("ls-tree", "-r", "-z", "--name-only", "--end-of-options", treeish)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string]string{}
+	for _, name := range strings.Split(strings.TrimSuffix(out, "\x00"), "\x00") {
+		if files[name], err = g.blob(treeish + ":" + name); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
 }
 
 // refs lists refs under a prefix as name → SHA.

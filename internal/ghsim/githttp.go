@@ -35,6 +35,8 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
 	switch {
+	case at.git.dir() == "":
+		http.Error(w, "the repository lies in memory: git is not served", http.StatusNotImplemented)
 	case m[3] == "info/refs":
 		s.advertise(w, r, at, service)
 	case r.Method != http.MethodPost:
@@ -43,7 +45,7 @@ func (s *Server) serveGit(w http.ResponseWriter, r *http.Request) {
 		s.receive(w, r, at, who)
 	default:
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
-		s.rpc(w, r, at.git, service)
+		s.rpc(w, r, at.git.dir(), service)
 	}
 }
 
@@ -81,7 +83,7 @@ func (s *Server) admitGit(r *http.Request, name string, write bool) (*repo, acto
 }
 
 func (s *Server) advertise(w http.ResponseWriter, r *http.Request, at *repo, service string) {
-	out, err := s.gitServer(r, at.git, service, "--advertise-refs").Output()
+	out, err := s.gitServer(r, at.git.dir(), service, "--advertise-refs").Output()
 	if err != nil {
 		s.cfg.Logger.Error("advertise refs", "error", err)
 		http.Error(w, "git failed", http.StatusInternalServerError)
@@ -95,15 +97,15 @@ func (s *Server) advertise(w http.ResponseWriter, r *http.Request, at *repo, ser
 	_, _ = w.Write(out)
 }
 
-func (s *Server) gitServer(r *http.Request, g gitDir, service string, args ...string) *exec.Cmd {
-	args = append([]string{strings.TrimPrefix(service, "git-"), "--stateless-rpc"}, append(args, string(g))...)
+func (s *Server) gitServer(r *http.Request, dir string, service string, args ...string) *exec.Cmd {
+	args = append([]string{strings.TrimPrefix(service, "git-"), "--stateless-rpc"}, append(args, dir)...)
 	cmd := exec.CommandContext(r.Context(), "git", args...)
-	cmd.Env = append(gitEnv(g)[1:], "GIT_PROTOCOL="+r.Header.Get("Git-Protocol"))
+	cmd.Env = append(gitEnv(gitDir(dir))[1:], "GIT_PROTOCOL="+r.Header.Get("Git-Protocol"))
 	return cmd
 }
 
 // rpc pipes one request through git.
-func (s *Server) rpc(w http.ResponseWriter, r *http.Request, g gitDir, service string) {
+func (s *Server) rpc(w http.ResponseWriter, r *http.Request, dir, service string) {
 	var body io.Reader = r.Body
 	if r.Header.Get("Content-Encoding") == "gzip" {
 		zr, err := gzip.NewReader(r.Body)
@@ -114,7 +116,7 @@ func (s *Server) rpc(w http.ResponseWriter, r *http.Request, g gitDir, service s
 		body = zr
 	}
 	var errs bytes.Buffer
-	cmd := s.gitServer(r, g, service)
+	cmd := s.gitServer(r, dir, service)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = body, w, &errs
 	if err := cmd.Run(); err != nil && r.Context().Err() == nil {
 		// upload-pack also ends badly when a client has what it wants and hangs up
@@ -132,7 +134,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, at *repo, who a
 		http.Error(w, "git failed", http.StatusInternalServerError)
 		return
 	}
-	s.rpc(w, r, at.git, "git-receive-pack")
+	s.rpc(w, r, at.git.dir(), "git-receive-pack")
 	after, err := at.git.refs("refs/")
 	if err != nil {
 		s.cfg.Logger.Error("read refs after a push", "error", err)

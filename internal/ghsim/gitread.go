@@ -27,6 +27,14 @@ func (g gitDir) commitObject(rev string) (commit, error) {
 	return list[0], nil
 }
 
+func (g gitDir) between(from, to string) ([]commit, error) {
+	args := []string{"--reverse", "--topo-order", to}
+	if from != "" {
+		args = append(args, "^"+from)
+	}
+	return g.log(args...)
+}
+
 const logFormat = "--format=%H%x00%T%x00%P%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B%x00%x01"
 
 // log lists commits, oldest last, as `git log` does.

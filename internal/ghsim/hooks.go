@@ -164,6 +164,7 @@ func (s *Server) pump(a *app) {
 
 func (s *Server) send(a *app) {
 	client := &http.Client{
+		Transport:     s.cfg.Hooks,
 		Timeout:       s.cfg.DeliveryTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

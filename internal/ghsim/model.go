@@ -133,7 +133,7 @@ type repo struct {
 	name          string
 	private       bool
 	defaultBranch string
-	git           gitDir
+	git           git
 	roles         map[int64]string // account id → read, triage, write, maintain or admin
 	protection    map[string]Protection
 	parent        *repo // of a fork

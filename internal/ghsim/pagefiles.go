@@ -106,7 +106,7 @@ func (s *Server) snippets(p *pull, path string, notes []noteView) []hunkView {
 	if len(notes) == 0 {
 		return nil
 	}
-	data, err := p.repo.git.run("cat-file", "blob", p.headSHA+":"+path)
+	data, err := p.repo.git.blob(p.headSHA + ":" + path)
 	if err != nil {
 		return nil // an annotation may name a file that isn't there
 	}
@@ -140,7 +140,7 @@ func (s *Server) editView(p *pull, path string) *editView {
 	}
 	if path != "" {
 		// a path that isn't there yet is a new file
-		e.Content, _ = p.headRepo.git.run("cat-file", "blob", p.headSHA+":"+path)
+		e.Content, _ = p.headRepo.git.blob(p.headSHA + ":" + path)
 	}
 	return e
 }

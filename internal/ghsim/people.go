@@ -3,7 +3,6 @@ package ghsim
 import (
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -158,7 +157,7 @@ func (s *Server) addRepo(owner *account, name string, private bool) (*repo, erro
 		commitLists: map[[2]string][]commit{}, bases: map[[2]string]string{},
 	}
 	var err error
-	r.git, err = initRepo(filepath.Join(s.cfg.Dir, "repositories", fmt.Sprint(r.id)+".git"), r.defaultBranch)
+	r.git, err = s.newGit(r)
 	s.repos[r.id] = r
 	return r, err
 }
@@ -216,8 +215,8 @@ func (r *Repo) FullName() string {
 func (r *Repo) CloneURL() string { return r.s.url + "/" + r.FullName() + ".git" }
 
 // Dir is the bare repository on disk, for a witness that wants to look with its own git. It is
-// not to be written to.
-func (r *Repo) Dir() string { return string(r.r.git) }
+// not to be written to. It is empty for a repository in memory.
+func (r *Repo) Dir() string { return r.r.git.dir() }
 
 // Grant gives a user a role: read, triage, write, maintain or admin; "" takes it away.
 func (r *Repo) Grant(login, role string) error {
@@ -281,7 +280,7 @@ func (r *Repo) Fork(owner string) (*Repo, error) {
 		return nil, err
 	}
 	f.parent = r.r
-	_, err = f.git.run("fetch", "--quiet", string(r.r.git), "refs/heads/*:refs/heads/*")
+	err = f.git.fetch(r.r.git, "refs/heads/*", "refs/heads/*")
 	s.touch()
 	return &Repo{s, f}, err
 }
@@ -297,7 +296,7 @@ func (r *Repo) Ref(name string) string {
 func (r *Repo) File(rev, path string) (string, error) {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	return r.r.git.run("cat-file", "blob", rev+":"+path)
+	return r.r.git.blob(rev + ":" + path)
 }
 
 // byID sorts a map's values by key.

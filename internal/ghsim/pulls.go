@@ -292,11 +292,7 @@ func (s *Server) commitsOf(p *pull) ([]commit, error) {
 	if known, ok := p.repo.commitLists[key]; ok {
 		return known, nil
 	}
-	args := []string{"--reverse", "--topo-order", p.headSHA}
-	if base != "" {
-		args = append(args, "^"+base)
-	}
-	commits, err := p.repo.git.log(args...)
+	commits, err := p.repo.git.between(base, p.headSHA)
 	if err == nil {
 		p.repo.commitLists[key] = commits
 	}

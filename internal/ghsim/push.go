@@ -171,7 +171,7 @@ func (s *Server) baseMoved(r *repo, by *account, branch string) error {
 func (s *Server) refreshPull(p *pull) error {
 	g, head := p.repo.git, fmt.Sprintf("refs/pull/%d/head", p.number)
 	if p.headRepo != p.repo {
-		if _, err := g.run("fetch", "--quiet", "--force", string(p.headRepo.git), p.headSHA+":"+head); err != nil {
+		if err := g.fetch(p.headRepo.git, p.headSHA, head); err != nil {
 			return err
 		}
 	}
@@ -201,17 +201,14 @@ func (s *Server) pushedCommits(r *repo, before, after string) []commit {
 	if after == "" {
 		return nil
 	}
-	args := []string{"--reverse", "--max-count=2048", after}
-	if before != "" {
-		args = append(args, "^"+before)
-	} else if tip := r.git.ref("refs/heads/" + r.defaultBranch); tip != "" && tip != after {
-		args = append(args, "^"+tip)
+	if tip := r.git.ref("refs/heads/" + r.defaultBranch); before == "" && tip != after {
+		before = tip
 	}
-	commits, err := r.git.log(args...)
+	commits, err := r.git.between(before, after)
 	if err != nil {
 		s.cfg.Logger.Error("list pushed commits", "repository", r.fullName(), "error", err)
 	}
-	return commits
+	return commits[max(0, len(commits)-2048):]
 }
 
 func (s *Server) emitPush(r *repo, by *account, ref, before, after string) {
@@ -248,7 +245,7 @@ func (r *repo) mergeBase(a, b string) string {
 	if base, ok := r.bases[key]; ok {
 		return base
 	}
-	base, err := r.git.line("merge-base", a, b)
+	base, err := r.git.mergeBase(a, b)
 	if err != nil {
 		return ""
 	}
