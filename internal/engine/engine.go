@@ -111,6 +111,7 @@ type Config struct {
 	Environment Environment
 	Ended       func(what, state string) // told of each run and each apply that ends, for metrics; or nil
 	At          func(Point)              // told where the work is, so that tests can end it there; or nil
+	Bubble      bool                     // it runs in a bubble of testing/synctest: see queue.Config
 	Logger      *slog.Logger
 }
 
@@ -184,7 +185,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		workers = 64 // tasks decide and report, and wait for each other; what is heavy has slots of its own
 	}
 	var err error
-	e.queue, err = queue.Open(ctx, cfg.Store, queue.Config{ID: cfg.ServerID, Workers: workers, Handle: e.do, Logger: cfg.Logger})
+	e.queue, err = queue.Open(ctx, cfg.Store, queue.Config{ID: cfg.ServerID, Workers: workers, Handle: e.do, Logger: cfg.Logger, Bubble: cfg.Bubble})
 	return e, err
 }
 
@@ -350,14 +351,16 @@ type pullKey struct {
 
 func keyOf(p change.Pull) pullKey { return pullKey{p.Repo.ID, p.Number} }
 
-// keyed is a mutex per key, such as a pull request. The map grows with the keys seen: a few bytes each.
+// keyed is a lock per key, such as a pull request. The map grows with the keys seen: a few bytes each.
+// Whoever holds it may wait for GitHub, so it is a channel: for those behind a mutex, the time in a
+// bubble of testing/synctest would stand still.
 type keyed struct{ m sync.Map }
 
 func (k *keyed) lock(key any) (unlock func()) {
-	v, _ := k.m.LoadOrStore(key, &sync.Mutex{})
-	mu := v.(*sync.Mutex)
-	mu.Lock()
-	return mu.Unlock
+	v, _ := k.m.LoadOrStore(key, make(chan struct{}, 1))
+	held := v.(chan struct{})
+	held <- struct{}{}
+	return func() { <-held }
 }
 
 // LogPath is the file that Terraform's output of a plan is written to.

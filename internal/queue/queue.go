@@ -57,6 +57,10 @@ type Config struct {
 	Workers int    // tasks at once; 0 only puts
 	Handle  Handler
 	Logger  *slog.Logger
+	// Bubble is for tests in a bubble of testing/synctest. Tasks are due by its clock instead of the
+	// database's, which knows nothing of the time in there; and since there nobody waits for long,
+	// tasks are looked for seldom.
+	Bubble bool
 }
 
 // Queue puts and runs tasks.
@@ -88,6 +92,9 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Queue, error) {
 		rc.Workers = river.NewWorkers()
 		river.AddWorker(rc.Workers, &worker{handle: cfg.Handle})
 	}
+	if cfg.Bubble {
+		rc.Test.Time, rc.PollOnly, rc.FetchPollInterval = ownClock{}, true, time.Second
+	}
 	client, err := river.NewClient(driver, rc)
 	if err != nil {
 		return nil, fmt.Errorf("configure the queue: %w", err)
@@ -114,8 +121,8 @@ func (q *Queue) Start(ctx context.Context) error {
 	}
 	// River would rescue them only after an hour. The id is this server's own, so no other works on them.
 	err := q.db.Write(ctx, func(tx *store.Tx) error {
-		_, err := tx.SQL.ExecContext(ctx, `update river_job set state = 'available', scheduled_at = strftime('%Y-%m-%d %H:%M:%f', 'now')
-			where state = 'running' and json_extract(json(attempted_by), '$[#-1]') = ?`, q.cfg.ID)
+		_, err := tx.SQL.ExecContext(ctx, `update river_job set state = 'available', scheduled_at = ?
+			where state = 'running' and json_extract(json(attempted_by), '$[#-1]') = ?`, tx.Now.Format("2006-01-02 15:04:05.000"), q.cfg.ID)
 		return err
 	})
 	if err != nil {
@@ -147,6 +154,15 @@ func (w *worker) Work(ctx context.Context, job *river.Job[Task]) error {
 	job.Args.Attempt = job.Attempt
 	return w.handle(ctx, job.Args)
 }
+
+// ownClock tells River the time.
+type ownClock struct{}
+
+// Now is the time.
+func (ownClock) Now() time.Time { return time.Now() }
+
+// NowOrNil is the time for the database, which takes its own for nil.
+func (ownClock) NowOrNil() *time.Time { now := time.Now(); return &now }
 
 type retry struct{}
 
