@@ -64,9 +64,10 @@ var rooms = map[string]room{
 	"internal/webhook": {ring: doors},
 	"internal/web":     {ring: doors},
 
-	"internal/sandbox":        {ring: stage, may: []string{"internal/ghsim"}},
-	"internal/ghsim":          {ring: stage},
-	"internal/ghsim/contract": {ring: stage, may: []string{"internal/ghsim"}},
+	"internal/sandbox":           {ring: stage, may: []string{"internal/ghsim"}},
+	"internal/engine/enginetest": {ring: stage, may: []string{"internal/ghsim"}},
+	"internal/ghsim":             {ring: stage},
+	"internal/ghsim/contract":    {ring: stage, may: []string{"internal/ghsim"}},
 
 	"cmd/bot":                  {ring: wiring},
 	"internal/toolchain/setup": {ring: wiring},
@@ -101,7 +102,7 @@ var owners = map[string][]string{
 	"github.com/spf13/cobra":                  {"cmd/bot"},
 	"github.com/spf13/pflag":                  {"cmd/bot"},
 	"flag":                                    {"cmd/bot", "internal/toolchain/setup"},
-	"testing":                                 {"internal/store/storetest", "internal/toolchain/toolchaintest"},
+	"testing":                                 {"internal/store/storetest", "internal/toolchain/toolchaintest", "internal/engine/enginetest"},
 }
 
 // readsEnvironment lists the packages that may look at the process's environment. Everything
