@@ -10,19 +10,38 @@ const maxCommand = 200
 
 // Command is what a comment asks for.
 type Command struct {
-	Name    string // plan, apply, unlock, cancel or help
-	Project string // empty: every project of the pull request
+	Name       string // plan, apply, unlock, resolve, cancel or help
+	Project    string // empty: every project of the pull request
+	Plan       string // of apply: the short id of the one plan that it is about; empty: the current one
+	Resolution string // of resolve: applied or reconcile
+	Reason     string // of resolve
+}
+
+// String is the command as its author wrote it.
+func (c Command) String() string {
+	s := "/" + c.Name
+	if c.Project != "" {
+		s += " " + c.Project
+	}
+	if c.Plan != "" {
+		s += "@" + c.Plan
+	}
+	if c.Resolution != "" {
+		s += " " + c.Resolution + " " + c.Reason
+	}
+	return s
 }
 
 // Usage is how commands are written, for answers to people.
-const Usage = "A command is the whole comment, one line: `/plan`, `/plan PROJECT`, `/apply`, `/apply PROJECT`, `/unlock PROJECT`, `/cancel` or `/help`."
+const Usage = "A command is the whole comment, one line: `/plan`, `/plan PROJECT`, `/apply`, `/apply PROJECT`, `/apply PROJECT@PLAN`, `/unlock PROJECT`, " +
+	"`/resolve PROJECT applied REASON`, `/resolve PROJECT reconcile REASON`, `/cancel` or `/help`."
 
 // commandPattern and projectPattern see bytes: no folding and no normalisation, after which other
 // characters would look like these. A project cannot look like an option, nor lead out of a folder.
 var (
-	commandPattern = regexp.MustCompile(`^/(?:(plan|apply)(?: ([!-~]+))?|(unlock) ([!-~]+)|(cancel|help))$`)
+	commandPattern = regexp.MustCompile(`^/(?:(plan)(?: ([!-~]+))?|(apply)(?: ([!-?A-~]+)(?:@([0-9a-f]{8}))?)?|(unlock) ([!-~]+)|(resolve) ([!-~]+) (applied|reconcile) ([!-~](?:[ -~]*[!-~])?)|(cancel|help))$`)
 	projectPattern = regexp.MustCompile(`^[A-Za-z0-9._][A-Za-z0-9._/-]*$`)
-	nearPattern    = regexp.MustCompile(`(?i)^/(?:plan|apply|unlock|cancel|help)(?:[^A-Za-z0-9_-]|$)`)
+	nearPattern    = regexp.MustCompile(`(?i)^/(?:plan|apply|unlock|resolve|cancel|help)(?:[^A-Za-z0-9_-]|$)`)
 )
 
 // ParseCommand reads a comment. It is a command only if it is nothing else: one ASCII line, with
@@ -32,7 +51,7 @@ func ParseCommand(body string) (cmd Command, ok bool, hint string) {
 	line := strings.TrimRight(body, "\r\n")
 	m := commandPattern.FindStringSubmatch(line)
 	if len(line) <= maxCommand && m != nil {
-		cmd = Command{Name: m[1] + m[3] + m[5], Project: m[2] + m[4]}
+		cmd = Command{Name: m[1] + m[3] + m[6] + m[8] + m[12], Project: m[2] + m[4] + m[7] + m[9], Plan: m[5], Resolution: m[10], Reason: m[11]}
 		if cmd.Project == "" || validProject(cmd.Project) {
 			return cmd, true, ""
 		}

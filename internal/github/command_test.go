@@ -10,20 +10,23 @@ import (
 func TestParseCommandAccepts(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]github.Command{
-		"/plan":                             {Name: "plan"},
-		"/plan payments":                    {Name: "plan", Project: "payments"},
-		"/apply":                            {Name: "apply"},
-		"/apply\r\n":                        {Name: "apply"},
-		"/apply\n":                          {Name: "apply"},
-		"/apply\n\n":                        {Name: "apply"},
-		"/apply infrastructure/prod":        {Name: "apply", Project: "infrastructure/prod"},
-		"/apply .":                          {Name: "apply", Project: "."},
-		"/apply a-b_c.d/E":                  {Name: "apply", Project: "a-b_c.d/E"},
-		"/apply .hidden":                    {Name: "apply", Project: ".hidden"},
-		"/unlock payments":                  {Name: "unlock", Project: "payments"},
-		"/cancel":                           {Name: "cancel"},
-		"/help":                             {Name: "help"},
-		"/plan " + strings.Repeat("a", 194): {Name: "plan", Project: strings.Repeat("a", 194)},
+		"/plan":                      {Name: "plan"},
+		"/plan payments":             {Name: "plan", Project: "payments"},
+		"/apply":                     {Name: "apply"},
+		"/apply\r\n":                 {Name: "apply"},
+		"/apply\n":                   {Name: "apply"},
+		"/apply\n\n":                 {Name: "apply"},
+		"/apply infrastructure/prod": {Name: "apply", Project: "infrastructure/prod"},
+		"/apply .":                   {Name: "apply", Project: "."},
+		"/apply a-b_c.d/E":           {Name: "apply", Project: "a-b_c.d/E"},
+		"/apply .hidden":             {Name: "apply", Project: ".hidden"},
+		"/apply payments@0a1b2c3d":   {Name: "apply", Project: "payments", Plan: "0a1b2c3d"},
+		"/unlock payments":           {Name: "unlock", Project: "payments"},
+		"/resolve payments applied it is all there, see #12": {Name: "resolve", Project: "payments", Resolution: "applied", Reason: "it is all there, see #12"},
+		"/resolve a/b reconcile x":                           {Name: "resolve", Project: "a/b", Resolution: "reconcile", Reason: "x"},
+		"/cancel":                                            {Name: "cancel"},
+		"/help":                                              {Name: "help"},
+		"/plan " + strings.Repeat("a", 194):                  {Name: "plan", Project: strings.Repeat("a", 194)},
 	} {
 		got, ok, hint := github.ParseCommand(body)
 		if !ok || got != want || hint != "" {
@@ -45,6 +48,13 @@ var hostile = []string{
 	// Followed by something else.
 	"/apply\nplease", "/apply\n/apply", "/apply\r/plan", "/apply ", "/apply  payments", "/apply payments ", "/apply\tpayments", "/apply a b", "/apply\v",
 	"/apply, thanks", "/apply!", "/apply.", "/applying", "/apply@1", "/apply payments@1",
+	// Plans that are not named as they are shown.
+	"/apply @0a1b2c3d", "/apply payments@", "/apply payments@0a1b2c3", "/apply payments@0a1b2c3d4", "/apply payments@0A1B2C3D", "/apply payments@@0a1b2c3d",
+	"/apply payments@0a1b2c3d@0a1b2c3d", "/apply payments @0a1b2c3d", "/apply payments@0a1b2c3d please", "/apply payments＠0a1b2c3d", "/apply payments@0a1b2c3\u0501",
+	"/plan payments@0a1b2c3d", "/unlock payments@0a1b2c3d", "/apply payments@0a1b2c3d\n/apply",
+	// Resolutions without a word or a reason.
+	"/resolve", "/resolve payments", "/resolve payments applied", "/resolve payments applied ", "/resolve payments  applied x", "/resolve applied x", "/resolve payments retry x",
+	"/resolve payments APPLIED x", "/resolve payments applied\tx", "/resolve payments applied x ", "/resolve payments applied x\ny", "/resolve payments applied \u00e9", "/resolve .. applied x",
 	// Arguments for a program or a shell.
 	"/plan -- -destroy", "/plan -destroy", "/plan --", "/plan -chdir=/", "/plan -var-file=/etc/passwd", "/plan -lock=false", "/plan -target=x",
 	"/plan $(id)", "/plan a&&id", "/plan $CANARY", "/plan ${IFS}", "/plan a;id", "/plan a|id", "/plan `id`", "/plan 'a'", "/plan \"a\"", "/plan a\\b", "/plan a>b", "/plan *",
@@ -81,7 +91,7 @@ func TestParseCommandHints(t *testing.T) {
 }
 
 func FuzzParseCommand(f *testing.F) {
-	for _, body := range append(hostile, "/plan", "/apply payments\r\n", "/unlock a", "/help") {
+	for _, body := range append(hostile, "/plan", "/apply payments\r\n", "/apply a@0a1b2c3d", "/unlock a", "/resolve a applied b c", "/help") {
 		f.Add(body)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
@@ -92,7 +102,7 @@ func FuzzParseCommand(f *testing.F) {
 			}
 			return
 		}
-		line := strings.TrimRight("/"+cmd.Name+" "+cmd.Project, " ")
+		line := cmd.String()
 		if line != strings.TrimRight(body, "\r\n") || len(line) > 200 || strings.HasPrefix(cmd.Project, "-") {
 			t.Errorf("%q became %+v", body, cmd)
 		}
