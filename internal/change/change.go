@@ -177,6 +177,17 @@ type PlanSummary struct {
 	// EffectDigest is "sha256:…" over the normalised effect: two plans with the same digest do the same.
 	EffectDigest     string `json:"effect_digest"`
 	TerraformVersion string `json:"terraform_version"`
+	// State is the state that the plan was made on, and LockDigest the lock file that its providers
+	// were held against, "sha256:…" or empty if there is none.
+	State      StateVersion `json:"state"`
+	LockDigest string       `json:"lock_digest,omitempty"`
+}
+
+// StateVersion tells one Terraform state from every other, also from what it was before. It is
+// empty for a state that does not exist yet.
+type StateVersion struct {
+	Lineage string `json:"lineage"`
+	Serial  int64  `json:"serial"`
 }
 
 // Execution is one consumption of one approved plan.
