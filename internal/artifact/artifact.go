@@ -24,8 +24,9 @@ type Kind string
 
 // The kinds of artifacts.
 const (
-	PlanFile Kind = "plan"
-	PlanJSON Kind = "plan-json"
+	PlanFile     Kind = "plan"
+	PlanJSON     Kind = "plan-json"
+	ErroredState Kind = "errored-state" // a state that Terraform could not save where it belongs
 )
 
 // Binding says what an artifact was made for. It is authenticated with the content: whoever reads

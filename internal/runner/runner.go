@@ -33,8 +33,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/tollgate/tollgate/internal/confine"
 )
 
 // Spec is the command to be run and the conditions under which it may start.
@@ -45,8 +43,7 @@ type Spec struct {
 	Env  []string `json:"env"` // the whole environment; holds credentials
 	Dir  string   `json:"dir"`
 	// Scratch is removed when the command has ended; empty for nothing.
-	Scratch string        `json:"scratch,omitempty"`
-	Room    *confine.Plan `json:"room,omitempty"` // what it may see and reach; nil: everything that the server may
+	Scratch string `json:"scratch,omitempty"`
 
 	NotAfter time.Time     `json:"not_after"` // it may not start later than this
 	Fence    *Fence        `json:"fence,omitempty"`
@@ -163,6 +160,9 @@ type Exit struct {
 	Bytes  int64     `json:"bytes"`            // length of the output
 	Refuse string    `json:"refuse,omitempty"` // why the command was not started at all
 }
+
+// StopLimit is the reason to stop of a command that reached its time limit; any other is the name of a signal.
+const StopLimit = "time limit"
 
 // started is written before the command is started. The process is named for people; nothing is
 // decided by it.
