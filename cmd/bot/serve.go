@@ -163,11 +163,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if srv.git, err = workspace.New(ctx, workspace.Config{Dir: filepath.Join(s.DataDir, "mirrors"), Environ: environ}); err != nil {
 		return nil, err
 	}
-	walls, err := confinement(ctx, s, environ, srv.log)
-	if err != nil {
-		return nil, err
-	}
-	tf, err := newTerraform(ctx, s, environ, walls, srv.log)
+	tf, err := newTerraform(ctx, s, environ, srv.log)
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +180,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
+		Limits:  engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint(environ),
 		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
@@ -244,7 +241,7 @@ func keyFile(file string) ([]byte, error) {
 }
 
 // newTerraform finds Terraform and the provider mirrors of this machine.
-func newTerraform(ctx context.Context, s settings, environ []string, walls *terraform.Confinement, log *slog.Logger) (*terraform.Terraform, error) {
+func newTerraform(ctx context.Context, s settings, environ []string, log *slog.Logger) (*terraform.Terraform, error) {
 	binary, mirrors, err := findTerraform(ctx, s, environ)
 	if err != nil {
 		return nil, err
@@ -253,7 +250,7 @@ func newTerraform(ctx context.Context, s settings, environ []string, walls *terr
 	if err != nil {
 		return nil, err
 	}
-	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key, Confinement: walls,
+	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key,
 		Trace: func(p terraform.Process) {
 			log.Info("terraform", "command", p.Argv[1], "start", p.Start.UTC(), "duration", p.Duration.Seconds(), "cpu", p.CPU.Seconds(), "exit", p.Exit)
 		}})

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/pflag"
@@ -21,29 +22,28 @@ import (
 // settings are the server's. A flag wins over its environment variable, that over the
 // configuration file, and that over the default. Secrets are only ever files.
 type settings struct {
-	Config        string `name:"config" usage:"YAML file with the same settings, named as the flags are"`
-	Listen        string `name:"listen" default:"127.0.0.1:8080" usage:"address to serve webhooks and pages on"`
-	PublicURL     string `name:"public-url" usage:"how a browser reaches this server; links in checks start with it"`
-	GitHubURL     string `name:"github-url" default:"https://github.com" usage:"GitHub, or the address of a GitHub Enterprise Server"`
-	AppID         int64  `name:"github-app-id" usage:"id of the GitHub App"`
-	AppKeyFile    string `name:"github-app-key-file" usage:"file with the App's private key (PEM)"`
-	SecretFile    string `name:"github-webhook-secret-file" usage:"file with the webhook secret, at least 32 bytes"`
-	Database      string `name:"database" usage:"sqlite:FILE (default: tollgate.db under the data directory)"`
-	Artifacts     string `name:"artifacts" usage:"file:DIR for encrypted plans (default: under the data directory)"`
-	ArtifactKey   string `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
-	DataDir       string `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
-	Workers       int    `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
-	PolicyTimeout int    `name:"policy-timeout" default:"60" usage:"seconds that the policies may take to judge one plan"`
-	PolicyMemory  int    `name:"policy-memory" default:"2048" usage:"memory that the policies may use to judge one plan, in MiB"`
-	Terraform     string `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
-	ProviderDirs  string `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
-	Policies      string `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
-	PolicyDigest  string `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
-	Sandbox       string `name:"sandbox" default:"off" usage:"on, or off: code of pull requests then sees and reaches all that the server does"`
-	Egress        string `name:"egress" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
-	SandboxPaths  string `name:"sandbox-paths" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
-	SandboxMemory int    `name:"sandbox-memory" default:"4096" usage:"memory that Terraform and its providers may use for one plan or apply, in MiB"`
-	TerraformVars string `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
+	Config        string        `name:"config" usage:"YAML file with the same settings, named as the flags are"`
+	Listen        string        `name:"listen" default:"127.0.0.1:8080" usage:"address to serve webhooks and pages on"`
+	PublicURL     string        `name:"public-url" usage:"how a browser reaches this server; links in checks start with it"`
+	GitHubURL     string        `name:"github-url" default:"https://github.com" usage:"GitHub, or the address of a GitHub Enterprise Server"`
+	AppID         int64         `name:"github-app-id" usage:"id of the GitHub App"`
+	AppKeyFile    string        `name:"github-app-key-file" usage:"file with the App's private key (PEM)"`
+	SecretFile    string        `name:"github-webhook-secret-file" usage:"file with the webhook secret, at least 32 bytes"`
+	Database      string        `name:"database" usage:"sqlite:FILE (default: tollgate.db under the data directory)"`
+	Artifacts     string        `name:"artifacts" usage:"file:DIR for encrypted plans (default: under the data directory)"`
+	ArtifactKey   string        `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
+	DataDir       string        `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
+	Workers       int           `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
+	PolicyTimeout int           `name:"policy-timeout" default:"60" usage:"seconds that the policies may take to judge one plan"`
+	PolicyMemory  int           `name:"policy-memory" default:"2048" usage:"memory that the policies may use to judge one plan, in MiB"`
+	PlanMaxAge    time.Duration `name:"plan-max-age" default:"24h" usage:"how old a plan may be that is applied; an older one is made again"`
+	ApplyLimit    time.Duration `name:"apply-limit" default:"6h" usage:"how long an apply may take before it is asked to stop"`
+	ApplyGrace    time.Duration `name:"apply-grace" default:"30m" usage:"how long an apply may take to stop before it is killed"`
+	Terraform     string        `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
+	ProviderDirs  string        `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
+	Policies      string        `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
+	PolicyDigest  string        `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
+	TerraformVars string        `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
 }
 
 // fields calls f for each setting with its flag name and its place in s.
@@ -69,6 +69,9 @@ func (s *settings) register(flags *pflag.FlagSet) {
 			flags.IntVar(p, name, *p, usage)
 		case *int64:
 			flags.Int64Var(p, name, *p, usage)
+		case *time.Duration:
+			*p, _ = time.ParseDuration(field.Tag.Get("default"))
+			flags.DurationVar(p, name, *p, usage)
 		}
 	})
 }
@@ -98,17 +101,29 @@ func (s *settings) load(flags *pflag.FlagSet, getenv func(string) string) error 
 			return
 		}
 		if err := set(v, value); err != nil {
-			faults = append(faults, fault.Wrap(err, fmt.Sprintf("The setting %s from %s is not a number.", name, source), "", "Write a whole number."))
+			faults = append(faults, unreadable(err, v, name, source))
 		}
 	})
 	faults = append(faults, s.validate()...)
 	return errors.Join(faults...)
 }
 
+func unreadable(err error, v reflect.Value, name, source string) error {
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		return fault.Wrap(err, fmt.Sprintf("The setting %s from %s is not a time.", name, source), "", "Write a number with its unit, such as 90m or 24h.")
+	}
+	return fault.Wrap(err, fmt.Sprintf("The setting %s from %s is not a number.", name, source), "", "Write a whole number.")
+}
+
 func set(v reflect.Value, value string) error {
 	if v.Kind() == reflect.String {
 		v.SetString(value)
 		return nil
+	}
+	if v.Type() == reflect.TypeFor[time.Duration]() {
+		d, err := time.ParseDuration(strings.TrimSpace(value))
+		v.SetInt(int64(d))
+		return err
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 	if err != nil {
@@ -166,13 +181,15 @@ func (s *settings) validate() (faults []error) {
 	if s.Workers < 0 {
 		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
 	}
-	for name, value := range map[string]int{"policy-timeout": s.PolicyTimeout, "policy-memory": s.PolicyMemory, "sandbox-memory": s.SandboxMemory} {
+	for name, value := range map[string]int{"policy-timeout": s.PolicyTimeout, "policy-memory": s.PolicyMemory} {
 		if value <= 0 {
-			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "What has no limit could take the machine along.", "Leave it out for the default."))
+			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "Policies without a limit could take the machine along.", "Leave it out for the default."))
 		}
 	}
-	if s.Sandbox != "on" && s.Sandbox != "off" {
-		faults = append(faults, fault.New(fmt.Sprintf("The setting --sandbox is %q.", s.Sandbox), "A misspelt word must not decide whether code of pull requests is confined.", "Write on or off."))
+	for name, value := range map[string]time.Duration{"plan-max-age": s.PlanMaxAge, "apply-limit": s.ApplyLimit, "apply-grace": s.ApplyGrace} {
+		if value <= 0 {
+			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "Nothing could be applied.", "Leave it out for the default."))
+		}
 	}
 	for name, value := range map[string]string{"github-url": s.GitHubURL, "public-url": s.PublicURL} {
 		u, err := url.Parse(value)

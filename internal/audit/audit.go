@@ -65,6 +65,16 @@ func Append(ctx context.Context, tx *store.Tx, e Entry) error {
 	return nil
 }
 
+// Last returns the newest row.
+func Last(ctx context.Context, tx *store.Tx) (r Row, err error) {
+	err = tx.SQL.QueryRowContext(ctx, `select seq, at, actor, action, outcome, origin, subject, prev, hash from audit order by seq desc limit 1`).Scan(
+		&r.Seq, &r.At, &r.Actor, &r.Action, &r.Outcome, &r.Origin, &r.Subject, &r.Prev, &r.Hash)
+	if err != nil {
+		return Row{}, fmt.Errorf("read the end of the ledger: %w", err)
+	}
+	return r, nil
+}
+
 // sum hashes the row with the hash before it. JSON makes the borders between fields unambiguous.
 func (r Row) sum() string {
 	b, err := json.Marshal([]any{r.Seq, r.At, r.Actor, r.Action, r.Outcome, r.Origin, r.Subject, r.Prev})

@@ -33,6 +33,8 @@ const (
 	reasonMoved  = "moved"
 	// reasonMergedAgain is of a run that people asked for after the merge, to look at before /apply.
 	reasonMergedAgain = "merged, /plan"
+	// reasonRestored is of a run that the database has lost, and that an apply's claim tells of.
+	reasonRestored = "restored"
 )
 
 // maxReplans bounds how often a request plans again: a state that moves more often is somebody
@@ -45,6 +47,7 @@ type applyRequest struct {
 	Repo      change.Repo `json:"repo"`
 	Number    int         `json:"number"`
 	Project   string      `json:"project,omitempty"` // empty: all
+	Plan      string      `json:"plan,omitempty"`    // short id of the one plan that is meant; empty: the current one
 	Trigger   string      `json:"trigger"`
 	Actor     change.User `json:"actor"`
 	CommentID int64       `json:"comment_id,omitempty"`
@@ -120,7 +123,7 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	switch {
 	case req.Asked.Before(v.pull.CancelledAt):
 		return e.settle(ctx, req, nil)
-	case time.Since(req.Asked) > e.cfg.Pace.ApplyPatience:
+	case e.cfg.Now().Sub(req.Asked) > e.cfg.Pace.ApplyPatience:
 		return e.refuse(ctx, req, fault.New("The request to apply is too old.", "Facts and approvals may have changed since.", "Ask again with `/apply`."))
 	case v.busy():
 		return e.again(ctx, req) // a plan or an apply of this pull request is under way
@@ -160,6 +163,7 @@ type facts struct {
 	reviews    []change.Review
 	commits    []change.Commit
 	permission change.Permission
+	comment    github.Comment // that asked, if one did
 }
 
 // facts asks GitHub for everything that the decision rests on, side by side.
@@ -188,6 +192,9 @@ func (e *Engine) facts(ctx context.Context, req applyRequest, known change.Pull)
 		f.permission, err = e.cfg.GitHub.Permission(gctx, req.Repo, req.Actor)
 		return err
 	})
+	if req.CommentID != 0 {
+		g.Go(func() (err error) { f.comment, err = e.cfg.GitHub.Comment(gctx, req.Repo, req.CommentID); return err })
+	}
 	if err := g.Wait(); err != nil {
 		return facts{}, fmt.Errorf("read the facts: %w", err)
 	}
@@ -196,6 +203,9 @@ func (e *Engine) facts(ctx context.Context, req applyRequest, known change.Pull)
 
 // precondition says why the request is refused before any plan is looked at, or nil.
 func precondition(req applyRequest, f facts, v view) *fault.Error {
+	if c := f.comment; req.CommentID != 0 && (c.Edited || c.Author.ID != req.Actor.ID || strings.TrimRight(c.Body, "\r\n") != req.Command) {
+		return fault.New("The comment was edited.", "Others can edit a comment, so only an unchanged one is a command.", "Write a new comment.")
+	}
 	if f.pull.HeadSHA != req.HeadSHA {
 		return fault.New("The head of the pull request moved since the apply was asked for.", "What would be applied is not what was looked at.", "Look at the new plan and ask again.")
 	}
@@ -230,12 +240,15 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 	if !ok {
 		return e.planForApply(ctx, req, f, j.run.Reason)
 	}
-	plans, err := due(req, v, current)
-	if err != nil {
+	if err := pinned(req, v.plans[current.ID]); err != nil {
 		return err
 	}
+	plans, left := due(req, v, current)
 	if len(plans) == 0 {
-		return e.nothingLeft(ctx, req, v)
+		return e.nothingLeft(ctx, req, v, left)
+	}
+	if e.tooOld(plans) {
+		return e.planForApply(ctx, req, f, j.run.Reason)
 	}
 	current.BaseSHA, current.ProtectedSHA, current.Reason = j.run.BaseSHA, j.run.ProtectedSHA, j.run.Reason
 	j.run = current
@@ -261,10 +274,13 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 	}
 	pause := e.cfg.Pace.ApplyPoll
 	for _, a := range ready {
-		err := e.claim(ctx, req, a.facts, j, a.plan)
-		if errors.Is(err, errStateBusy) {
+		err := e.claim(ctx, req, f, a, j)
+		switch {
+		case errors.Is(err, errStateBusy):
 			pause = e.cfg.Pace.BusyPoll
-		} else if err != nil {
+		case errors.Is(err, errBaseMoved):
+			return e.again(ctx, req)
+		case err != nil:
 			return err
 		}
 	}
@@ -283,27 +299,47 @@ func (e *Engine) planForApply(ctx context.Context, req applyRequest, f facts, re
 	return e.again(ctx, req)
 }
 
-// due returns the plans that may be applied now: not consumed, and with all that they depend on applied.
-func due(req applyRequest, v view, current store.Run) ([]store.Plan, error) {
-	var out []store.Plan
+// pinned refuses a request for one plan if another is current.
+func pinned(req applyRequest, plans []store.Plan) error {
+	for _, p := range plans {
+		if id := shortEffect(p.Summary.EffectDigest); req.Plan != "" && p.Project.Name == req.Project && id != req.Plan {
+			return fault.New("The current plan of "+p.Project.Name+" is "+id+", not "+req.Plan+".", "Only the plan that you named would have been applied.",
+				"Look at the current plan, then comment `/apply "+p.Project.Name+"@"+id+"`.")
+		}
+	}
+	return nil
+}
+
+// tooOld reports whether a plan has aged so much that the world may have changed under it.
+func (e *Engine) tooOld(plans []store.Plan) bool {
+	return slices.ContainsFunc(plans, func(p store.Plan) bool { return e.cfg.Now().Sub(p.FinishedAt) > e.cfg.Limits.PlanAge })
+}
+
+// due returns the plans that may be applied now: not consumed, and with all that they depend on
+// applied; and of the others, why each is not.
+func due(req applyRequest, v view, current store.Run) (plans []store.Plan, left []string) {
 	for _, p := range v.plans[current.ID] {
 		if req.Project != "" && p.Project.Name != req.Project {
 			continue
 		}
 		x := v.execution(p.ID)
-		switch {
-		case x.State == change.ExecApplied:
-			continue
+		switch waits := v.waitsFor(p, current); {
+		case x.Applied(), x.ID == "" && p.State == change.RunPassed && p.Summary.Counts.Empty():
 		case x.ID != "":
-			return nil, fault.New("The apply of "+p.Project.Name+" did not end well.", "A plan is applied at most once.", "Look at its check, then comment `/plan` for a new one.")
-		case p.State == change.RunPassed && p.Summary.Counts.Empty():
-			continue
-		case slices.ContainsFunc(p.Project.DependsOn, func(name string) bool { return v.pending(name, current) }):
-			continue
+			left = append(left, p.Project.Name+" was not applied to its end: its apply "+endedHow[x.State]+". A plan is applied at most once; look at the check, then comment `/plan`")
+		case waits != "":
+			left = append(left, p.Project.Name+" was not applied: it depends on "+waits+", which is not applied")
+		default:
+			plans = append(plans, p)
 		}
-		out = append(out, p)
 	}
-	return out, nil
+	return plans, left
+}
+
+// endedHow says how an execution ended that did not end well.
+var endedHow = map[change.ExecutionState]string{
+	change.ExecFailedClean: "failed, and changed nothing", change.ExecFailedPartial: "failed midway",
+	change.ExecUnknown: "has an unknown outcome", change.ExecClaimed: "has only begun", change.ExecRunning: "is under way",
 }
 
 // authorised is a plan that the apply gate let pass, and the facts that it rests on.
@@ -329,19 +365,19 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 	all, since := f.reviews, v.shownSince(p.Project.Name)
 	f.reviews = ofEffect(all, since)
 	in := f.input(p, findings, j.config)
-	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, time.Now()
+	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, e.cfg.Now()
 	d, err := e.judgeApply(ctx, j.rules, in)
 	if err != nil {
 		return authorised{}, err
 	}
 	if !d.Allowed {
-		return authorised{}, refusal(p.Project.Name, d, tooOld(all, f.reviews, since)...)
+		return authorised{}, refusal(p.Project.Name, d, approvedBefore(all, f.reviews, since)...)
 	}
 	return authorised{f, p}, nil
 }
 
-// tooOld says that approvals were left out because they are older than the plan.
-func tooOld(all, counted []change.Review, since time.Time) []string {
+// approvedBefore says that approvals were left out because they are older than the plan.
+func approvedBefore(all, counted []change.Review, since time.Time) []string {
 	n := len(all) - len(counted)
 	if n == 0 {
 		return nil

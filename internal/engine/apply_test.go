@@ -3,10 +3,13 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -24,11 +27,11 @@ func TestDue(t *testing.T) {
 		executions []store.Execution
 		project    string
 		want       []string
-		fault      string
+		left       []string // parts of what is said of those that are not due
 	}{
 		"no plans":                           {},
 		"independent ones at once":           {plans: []store.Plan{network, alone}, want: []string{"n", "s"}},
-		"what depends on another waits":      {plans: []store.Plan{app, network}, want: []string{"n"}},
+		"what depends on another waits":      {plans: []store.Plan{app, network}, want: []string{"n"}, left: []string{"app was not applied: it depends on network"}},
 		"what depends on another follows":    {plans: []store.Plan{app, network, alone}, executions: []store.Execution{consumed("n", change.ExecApplied, ""), consumed("s", change.ExecApplied, "")}, want: []string{"p"}},
 		"a dependency that is not planned":   {plans: []store.Plan{app}, want: []string{"p"}},
 		"a dependency with nothing to do":    {plans: []store.Plan{app, empty(network)}, want: []string{"p"}},
@@ -37,22 +40,102 @@ func TestDue(t *testing.T) {
 		"nothing to do, but denied":          {plans: []store.Plan{empty(aPlan("d", "denied", change.RunFailed))}, want: []string{"d"}},
 		"denied: the gate says why":          {plans: []store.Plan{aPlan("d", "denied", change.RunFailed)}, want: []string{"d"}},
 		"one project":                        {plans: []store.Plan{network, alone}, project: "alone", want: []string{"s"}},
-		"one project that waits":             {plans: []store.Plan{network, app}, project: "app"},
+		"one project that waits":             {plans: []store.Plan{network, app}, project: "app", left: []string{"app was not applied: it depends on network"}},
 		"one project beside one that failed": {plans: []store.Plan{network, alone}, executions: []store.Execution{consumed("n", change.ExecFailedPartial, "")}, project: "alone", want: []string{"s"}},
-		"one that failed":                    {plans: []store.Plan{network}, executions: []store.Execution{consumed("n", change.ExecFailedClean, "")}, fault: "The apply of network did not end well."},
-		"one whose end is unknown":           {plans: []store.Plan{alone, network}, executions: []store.Execution{consumed("n", change.ExecUnknown, "")}, fault: "The apply of network did not end well."},
-		"an execution of a plan of before":   {plans: []store.Plan{network}, executions: []store.Execution{consumed("older", change.ExecFailedClean, "")}, want: []string{"n"}},
+		"one that failed":                    {plans: []store.Plan{network}, executions: []store.Execution{consumed("n", change.ExecFailedClean, "")}, left: []string{"network was not applied to its end: its apply failed, and changed nothing"}},
+		"one whose end is unknown": {plans: []store.Plan{alone, network}, executions: []store.Execution{consumed("n", change.ExecUnknown, "")}, want: []string{"s"},
+			left: []string{"network was not applied to its end: its apply has an unknown outcome"}},
+		"one that a person resolved as applied": {plans: []store.Plan{app, network}, executions: []store.Execution{resolvedAs("n", change.ResolvedApplied)}, want: []string{"p"}},
+		"one that a person resolved otherwise": {plans: []store.Plan{app, network}, executions: []store.Execution{resolvedAs("n", change.ResolvedReconcile)},
+			left: []string{"app was not applied: it depends on network", "network was not applied to its end"}},
+		"a failure stops what depends on it, and nothing else": {plans: []store.Plan{alone, app, network}, executions: []store.Execution{consumed("n", change.ExecFailedPartial, "")}, want: []string{"s"},
+			left: []string{"app was not applied: it depends on network", "network was not applied to its end: its apply failed midway"}},
+		"an execution of a plan of before": {plans: []store.Plan{network}, executions: []store.Execution{consumed("older", change.ExecFailedClean, "")}, want: []string{"n"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := due(applyRequest{Project: c.project}, sees([]store.Run{run}, map[string][]store.Plan{"r": c.plans}, c.executions...), run)
-			isFault(t, err, c.fault)
+			got, left := due(applyRequest{Project: c.project}, sees([]store.Run{run}, map[string][]store.Plan{"r": c.plans}, c.executions...), run)
 			var ids []string
 			for _, p := range got {
 				ids = append(ids, p.ID)
 			}
 			same(t, "due", c.want, ids)
+			if len(left) != len(c.left) {
+				t.Fatalf("left: %q, want %q", left, c.left)
+			}
+			for i, words := range c.left {
+				if !strings.HasPrefix(left[i], words) {
+					t.Errorf("left: %q, want %q", left[i], words)
+				}
+			}
+		})
+	}
+}
+
+func resolvedAs(planID string, as change.Resolution) store.Execution {
+	x := consumed(planID, change.ExecUnknown, "")
+	x.ReleasedBy, x.Resolved.As = "ada", as
+	return x
+}
+
+// Covers: T24
+func TestPinned(t *testing.T) {
+	t.Parallel()
+	p := aPlan("p", "a", change.RunPassed)
+	p.Summary.EffectDigest = "sha256:0a1b2c3d4e5f"
+	other := aPlan("o", "b", change.RunPassed)
+	for name, c := range map[string]struct {
+		req   applyRequest
+		fault string
+	}{
+		"no plan is named":    {applyRequest{Project: "a"}, ""},
+		"the current one":     {applyRequest{Project: "a", Plan: "0a1b2c3d"}, ""},
+		"another one":         {applyRequest{Project: "a", Plan: "ffffffff"}, "The current plan of a is 0a1b2c3d, not ffffffff."},
+		"a plan of another's": {applyRequest{Project: "b", Plan: "0a1b2c3d"}, "The current plan of b is"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			isFault(t, pinned(c.req, []store.Plan{p, other}), c.fault)
+		})
+	}
+}
+
+// Covers: T20, T23, T26
+func TestFlipped(t *testing.T) {
+	t.Parallel()
+	same := facts{pull: store.Pull{Pull: change.Pull{HeadSHA: "head", BaseRef: "main", DefaultRef: "main", Open: true, Title: "One"}},
+		reviews:    []change.Review{{ID: 1, State: "approved", Permission: "write"}, {ID: 2, State: "commented"}},
+		commits:    []change.Commit{{SHA: "head"}},
+		permission: "write", comment: github.Comment{Body: "/apply"}}
+	for name, c := range map[string]struct {
+		flip func(*facts)
+		want string
+	}{
+		"nothing":                     {func(*facts) {}, ""},
+		"the title":                   {func(f *facts) { f.pull.Title = "Two" }, ""},
+		"another comment in a review": {func(f *facts) { f.reviews = append(f.reviews, change.Review{ID: 3, State: "commented"}) }, ""},
+		"the head":                    {func(f *facts) { f.pull.HeadSHA = "newer" }, "the head of the pull request"},
+		"the base":                    {func(f *facts) { f.pull.BaseRef = "dev" }, "the base of the pull request"},
+		"the default branch":          {func(f *facts) { f.pull.DefaultRef = "dev" }, "the base of the pull request"},
+		"closed":                      {func(f *facts) { f.pull.Open = false }, "the state of the pull request"},
+		"merged":                      {func(f *facts) { f.pull.Open, f.pull.Merged, f.pull.MergeSHA = false, true, "m" }, "the state of the pull request"},
+		"a draft":                     {func(f *facts) { f.pull.Draft = true }, "the state of the pull request"},
+		"a review dismissed":          {func(f *facts) { f.reviews[0].State = "dismissed" }, "a review, or what a reviewer may do,"},
+		"changes requested":           {func(f *facts) { f.reviews = append(f.reviews, change.Review{ID: 3, State: "changes_requested"}) }, "a review, or what a reviewer may do,"},
+		"a reviewer's permission":     {func(f *facts) { f.reviews[0].Permission = "read" }, "a review, or what a reviewer may do,"},
+		"another author":              {func(f *facts) { f.commits[0].Author.ID = 7 }, "the list of its commits"},
+		"the actor's permission":      {func(f *facts) { f.permission = "read" }, "what you may do in this repository"},
+		"the comment":                 {func(f *facts) { f.comment.Edited = true }, "your comment"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			is := same
+			is.reviews, is.commits = slices.Clone(same.reviews), slices.Clone(same.commits)
+			c.flip(&is)
+			if got := flipped(same, is); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
 		})
 	}
 }
@@ -117,7 +200,15 @@ func TestPrecondition(t *testing.T) {
 		"merged, by comment":       {func(s *situation) { s.f.pull.Open, s.f.pull.Merged = false, true }, ""},
 		"merged, on merge":         {func(s *situation) { s.f.pull.Open, s.f.pull.Merged, s.req.Trigger = false, true, triggerMerge }, ""},
 		"a known project":          {func(s *situation) { s.req.Project = "a" }, ""},
-		"an unknown project":       {func(s *situation) { s.req.Project = "b" }, "No project of that name is affected"},
+		"by an unchanged comment":  {func(s *situation) { s.req.CommentID, s.req.Command, s.f.comment.Body = 7, "/apply", "/apply\r\n" }, ""},
+		"by an edited comment": {func(s *situation) {
+			s.req.CommentID, s.req.Command, s.f.comment = 7, "/apply", github.Comment{Body: "/apply", Edited: true}
+		}, "The comment was edited."},
+		"by another comment": {func(s *situation) { s.req.CommentID, s.req.Command, s.f.comment.Body = 7, "/apply", "never mind" }, "The comment was edited."},
+		"by another's comment": {func(s *situation) {
+			s.req.CommentID, s.req.Command, s.f.comment = 7, "/apply", github.Comment{Body: "/apply", Author: change.User{ID: 5}}
+		}, "The comment was edited."},
+		"an unknown project": {func(s *situation) { s.req.Project = "b" }, "No project of that name is affected"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

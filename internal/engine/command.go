@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/github"
@@ -36,7 +34,7 @@ func (e *Engine) command(ctx context.Context, ev github.Event) error {
 	err = e.obey(ctx, ev, cmd, comment)
 	var flt *fault.Error
 	if err != nil && !unreachable(err) && errors.As(err, &flt) {
-		return e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: written(cmd)}, err)
+		return e.refuse(ctx, applyRequest{Repo: ev.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID, Command: cmd.String()}, err)
 	}
 	return err
 }
@@ -78,8 +76,8 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command, 
 		return nil
 	case "apply":
 		return e.askApply(ctx, ev, cmd)
-	case "unlock":
-		return e.unlock(ctx, ev, cmd)
+	case "unlock", "resolve":
+		return e.resolve(ctx, ev, cmd)
 	case "cancel":
 		return e.cancel(ctx, ev)
 	}
@@ -109,12 +107,16 @@ func (e *Engine) askApply(ctx context.Context, ev github.Event, cmd github.Comma
 	if err != nil {
 		return err
 	}
-	return e.put(ctx, taskApply, applyRequest{Repo: pull.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment,
-		Actor: ev.Sender, CommentID: ev.CommentID, HeadSHA: pull.HeadSHA, Asked: time.Now(), Command: written(cmd)}, time.Time{})
+	return e.put(ctx, taskApply, applyRequest{Repo: pull.Repo, Number: ev.Pull, Project: cmd.Project, Plan: cmd.Plan, Trigger: triggerComment,
+		Actor: ev.Sender, CommentID: ev.CommentID, HeadSHA: pull.HeadSHA, Asked: e.cfg.Now(), Command: cmd.String()}, time.Time{})
 }
 
-// nothingLeft ends a request when all that it asked for has been done.
-func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view) error {
+// nothingLeft ends a request when all that it asked for has been done, or can be. left says what
+// could not, and why.
+func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view, left []string) error {
+	if len(left) > 0 {
+		return e.refuse(ctx, req, notAll(req, v, left))
+	}
 	done := false
 	for _, x := range v.executions {
 		done = done || x.CreatedAt.After(req.Asked.Add(-time.Second))
@@ -136,48 +138,19 @@ func (e *Engine) nothingLeft(ctx context.Context, req applyRequest, v view) erro
 		"Every plan that was asked for is empty, was applied before, or depends on a project that is not applied yet.", ""))
 }
 
-// unlock releases a project whose last apply ended nobody knows how. Terraform's own lock is not
-// touched: whoever knows that nothing runs can release it with Terraform.
-func (e *Engine) unlock(ctx context.Context, ev github.Event, cmd github.Command) error {
-	unlock := e.decisions.lock(pullKey{ev.Repo.ID, ev.Pull})
-	defer unlock()
-	v, err := e.view(ctx, pullKey{ev.Repo.ID, ev.Pull})
-	if err != nil {
-		return err
-	}
-	key := ""
-	for _, p := range v.plans[v.newest().ID] {
-		if p.Project.Name == cmd.Project {
-			key = p.StateKey
+// notAll says of every project of a request whether it was applied.
+func notAll(req applyRequest, v view, left []string) error {
+	var reasons []string
+	for _, x := range v.executions {
+		if x.Applied() && !x.CreatedAt.Before(req.Asked.Add(-time.Second)) {
+			reasons = append(reasons, x.Project.Name+" was applied")
 		}
 	}
-	for _, x := range v.executions { // also when the newest run has no plan
-		if x.Project.Name == cmd.Project && x.State == change.ExecUnknown {
-			key = x.StateKey
-		}
+	what := "Not everything was applied."
+	if len(reasons) == 0 {
+		what = "Nothing can be applied now."
 	}
-	holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, key) })
-	if errors.Is(err, store.ErrNotFound) {
-		return fault.New("Nothing holds a lock on "+cmd.Project+".", "Plans lock nothing; only an apply does.", "")
-	}
-	if err != nil {
-		return err
-	}
-	if holder.State != change.ExecUnknown {
-		return fault.New(fmt.Sprintf("An apply of pull request #%d is running.", holder.Number), "Its lock protects the state.", "Wait until it has ended.")
-	}
-	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.Release(ctx, holder.ID, ev.Sender.Login); err != nil {
-			return err
-		}
-		return audit.Append(ctx, tx, audit.Entry{Actor: ev.Sender, Action: "unlock", Outcome: "allowed", Origin: fmt.Sprintf("comment %d", ev.CommentID),
-			Subject: map[string]any{"execution": holder.ID, "repository": ev.Repo.ID, "pull": ev.Pull, "project": cmd.Project}})
-	})
-	if err != nil {
-		return err
-	}
-	e.reportSoon(pullKey{holder.RepoID, holder.Number})
-	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerUnlock(cmd.Project, fmt.Sprintf("an apply of pull request #%d whose outcome is unknown", holder.Number)))
+	return &refusedError{fault.New(what, "A project is applied only after all that it depends on, and each plan at most once.", ""), append(reasons, left...)}
 }
 
 // cancel stops the plans of a pull request. An apply is not stopped: half of it would stay.
@@ -221,9 +194,6 @@ func (e *Engine) projectNames(ctx context.Context, key pullKey) ([]string, error
 	}
 	return names, nil
 }
-
-// written is the command as its author wrote it.
-func written(c github.Command) string { return strings.TrimSpace("/" + c.Name + " " + c.Project) }
 
 // answer is a comment to be written.
 type answer struct {

@@ -8,6 +8,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,6 +93,17 @@ func Usual() Pace {
 	}
 }
 
+// Limits say how long an apply may take, and how old what it rests on may be. Zero is the default.
+type Limits struct {
+	PlanAge time.Duration // an older plan is made again before it is applied: a day
+	Apply   time.Duration // ends an apply that hangs; providers' own time-outs are far shorter: 6 hours
+	Grace   time.Duration // for the resources under way when an apply is asked to stop: 30 minutes
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{PlanAge: cmp.Or(l.PlanAge, 24*time.Hour), Apply: cmp.Or(l.Apply, 6*time.Hour), Grace: cmp.Or(l.Grace, 30*time.Minute)}
+}
+
 // Config is what the engine works with. Every part is required unless it says otherwise.
 type Config struct {
 	Store     *store.DB
@@ -103,12 +115,14 @@ type Config struct {
 	Runner    Runner
 	Policies  *gate.Source // those that no repository can remove
 	Pace      Pace
+	Limits    Limits
 
 	DataDir     string // logs, workspaces and executions lie below it
 	ServerID    string // stable across restarts of this server
 	PublicURL   string // links in checks start with it
 	Workers     int    // plans at once; 0 takes events but leaves the work to other servers
 	Environment Environment
+	Now         func() time.Time         // the clock that requests and plans age by; time.Now if nil
 	Ended       func(what, state string) // told of each run and each apply that ends, for metrics; or nil
 	At          func(Point)              // told where the work is, so that tests can end it there; or nil
 	Bubble      bool                     // it runs in a bubble of testing/synctest: see queue.Config
@@ -165,6 +179,8 @@ const (
 	taskAnswer = "answer"
 	taskBranch = "branch"
 	taskState  = "state"
+	// taskResolved follows up on an execution that a person has resolved, here or on the command line.
+	taskResolved = "resolved"
 )
 
 // New prepares an engine. It does nothing before Start.
@@ -172,6 +188,10 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if cfg.Ended == nil {
 		cfg.Ended = func(string, string) {}
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
 	if cfg.At == nil {
 		cfg.At = func(Point) {}
 	}
@@ -219,15 +239,22 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(e.cfg.DataDir, "work")); err != nil {
 		return fmt.Errorf("clear the workspaces of an earlier process: %w", err)
 	}
+	if err := e.rediscover(ctx); err != nil {
+		return err
+	}
 	type left struct {
-		runs  []store.Run
-		execs []store.Execution
+		runs   []store.Run
+		execs  []store.Execution
+		frozen []store.Execution
 	}
 	l, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (l left, err error) {
 		if l.runs, err = tx.ActiveRuns(ctx); err != nil {
 			return l, err
 		}
-		l.execs, err = tx.ActiveExecutions(ctx)
+		if l.execs, err = tx.ActiveExecutions(ctx); err != nil {
+			return l, err
+		}
+		l.frozen, err = tx.FrozenExecutions(ctx)
 		return l, err
 	})
 	if err != nil {
@@ -239,6 +266,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 	for _, x := range l.execs {
 		e.cfg.Logger.Info("adopting an apply", "execution", x.ID, "project", x.Project.Name)
 		e.watch(x)
+	}
+	for _, x := range l.frozen {
+		e.gather(x)
 	}
 	for _, r := range l.runs {
 		// A plan changes nothing, so it is simply made again.
@@ -325,6 +355,8 @@ func (e *Engine) dispatch(ctx context.Context, t queue.Task) error {
 		return decoded(ctx, t, e.settleBranch)
 	case taskState:
 		return decoded(ctx, t, e.stateMoved)
+	case taskResolved:
+		return decoded(ctx, t, e.resolved)
 	}
 	return queue.Permanent(fmt.Errorf("unknown task %q", t.Name))
 }

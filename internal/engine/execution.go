@@ -20,77 +20,11 @@ import (
 	"github.com/tollgate/tollgate/internal/terraform"
 )
 
-const (
-	startLimit = 5 * time.Minute  // facts older than this no longer justify an apply
-	applyLimit = 6 * time.Hour    // ends an apply that hangs; providers' own time-outs are far shorter
-	applyGrace = 30 * time.Minute // for the resources under way when an apply is asked to stop
-)
+// startLimit is how long facts justify an apply.
+const startLimit = 5 * time.Minute
 
 // tailBytes of an apply's output are shown in its check.
 const tailBytes = 16 << 10
-
-// claim consumes the plan, locks the state and writes the ledger's row in one transaction, and
-// only then starts the process that applies.
-func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, j *job, p store.Plan) error {
-	x := store.Execution{Execution: change.Execution{ID: store.NewID(), PlanID: p.ID, Project: p.Project, Trigger: req.Trigger,
-		Actor: req.Actor, CommitSHA: f.pull.HeadSHA}, RepoID: req.Repo.ID, Number: req.Number, HeadSHA: f.pull.HeadSHA, StateKey: p.StateKey}
-	if f.pull.Merged {
-		x.CommitSHA = f.pull.MergeSHA
-	}
-	if _, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, p.StateKey) }); err == nil {
-		return e.locked(ctx, p)
-	}
-	// All that can fail without consequence comes before the claim.
-	spec, err := e.layOut(ctx, x, j, p)
-	if err != nil {
-		return errors.Join(err, os.RemoveAll(e.ExecutionDir(x.ID)))
-	}
-	e.cfg.At(ClaimBefore)
-	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.Claim(ctx, &x); err != nil {
-			return err
-		}
-		return audit.Append(ctx, tx, e.authorisation(req, f, j, p, x))
-	})
-	switch {
-	case err == nil:
-	case errors.Is(err, store.ErrConflict):
-		_ = os.RemoveAll(e.ExecutionDir(x.ID))
-		return e.locked(ctx, p)
-	default:
-		// A commit whose answer is lost may have happened; then there is no way back.
-		_, known := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Execution(ctx, x.ID) })
-		if errors.Is(known, store.ErrNotFound) {
-			_ = os.RemoveAll(e.ExecutionDir(x.ID))
-		}
-		if known != nil {
-			return errors.Join(err, known)
-		}
-	}
-	e.cfg.At(ClaimAfter)
-	e.reportSoon(keyOf(f.pull.Pull))
-	if err := e.cfg.Runner.Start(e.runnerDir(x.ID), spec); err != nil {
-		// Whether a process came to life, follow finds out, and forbids a late start.
-		e.cfg.Logger.Error("start apply", "execution", x.ID, "error", err)
-	}
-	e.cfg.At(StartAfter)
-	e.watch(x)
-	return nil
-}
-
-// authorisation is the ledger's row: who let what be applied, and on which grounds.
-func (e *Engine) authorisation(req applyRequest, f facts, j *job, p store.Plan, x store.Execution) audit.Entry {
-	var approvers []change.User
-	for _, r := range f.reviews {
-		if r.State == "approved" && r.CommitSHA == f.pull.HeadSHA {
-			approvers = append(approvers, r.Author)
-		}
-	}
-	return audit.Entry{Actor: req.Actor, Action: "apply", Outcome: "allowed", Origin: req.origin(), Subject: map[string]any{
-		"execution": x.ID, "repository": req.Repo.ID, "pull": req.Number, "project": p.Project.Name,
-		"head": f.pull.HeadSHA, "base": j.run.BaseSHA, "commit": x.CommitSHA, "tree": j.run.Tree, "plan": p.ID,
-		"effect": p.Summary.EffectDigest, "policies": j.rules.digest(), "approvers": approvers}}
-}
 
 // errStateBusy says that another apply of the same state has to end first.
 var errStateBusy = errors.New("another apply holds the state")
@@ -106,7 +40,7 @@ func (e *Engine) locked(ctx context.Context, p store.Plan) error {
 	}
 	if holder.State == change.ExecUnknown {
 		return fault.New(fmt.Sprintf("The state of %s is frozen: how its last apply ended, from pull request #%d, is unknown.", p.Project.Name, holder.Number),
-			"Applying on top of it could do things twice.", "Find out what was applied, then release it with `/unlock "+p.Project.Name+"`.")
+			"Applying on top of it could do things twice.", "Find out what was applied, then say so with `/resolve "+p.Project.Name+" applied REASON` or `/resolve "+p.Project.Name+" reconcile REASON`.")
 	}
 	return errStateBusy
 }
@@ -140,7 +74,7 @@ func (e *Engine) layOut(ctx context.Context, x store.Execution, j *job, p store.
 		return runner.Spec{}, err
 	}
 	return runner.Spec{ID: x.ID, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
-		Scratch: cmd.Scratch, Room: cmd.Room, NotAfter: time.Now().Add(startLimit), Limit: applyLimit, Grace: applyGrace}, nil
+		Scratch: cmd.Scratch, NotAfter: time.Now().Add(startLimit), Limit: e.cfg.Limits.Apply, Grace: e.cfg.Limits.Grace}, nil
 }
 
 // storedJSON decrypts the plan's JSON.
@@ -166,6 +100,7 @@ func (e *Engine) watch(x store.Execution) {
 		for e.life.Err() == nil {
 			err := e.follow(e.life, x)
 			if err == nil {
+				e.gather(x)
 				return
 			}
 			e.cfg.Logger.Error("follow apply; trying again", "execution", x.ID, "project", x.Project.Name, "error", err)
@@ -215,13 +150,14 @@ func (e *Engine) move(ctx context.Context, x store.Execution, to change.Executio
 
 // judgeExit says how an apply ended. Only what is proven clean is called so.
 func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.ExecutionState, *fault.Error, store.Cause) {
+	resolve := "`/resolve " + x.Project.Name + " applied REASON` if all of it is there, or `/resolve " + x.Project.Name + " reconcile REASON` if not."
 	switch {
 	case s.State == runner.NotStarted:
-		return change.ExecFailedClean, fault.New("Terraform was not started.", "Nothing was changed. "+s.Reason, "Comment `/plan` for a new plan."), ""
+		return change.ExecFailedClean, fault.New("Terraform was not started.", "Nothing was changed. "+s.Reason, "Comment `/plan` for a new one."), ""
 	case s.State != runner.Exited, s.Exit.Killed, s.Exit.Code < 0:
-		return change.ExecUnknown, fault.New("Nobody can tell how the apply ended.",
+		return change.ExecUnknown, fault.New("Nobody can tell how the apply ended."+e.why(s),
 			"The process was killed, so a part of the change may have been made. Nothing is tried again, and the project is frozen.",
-			"Compare the infrastructure with the state, release Terraform's state lock if it is left, then comment `/unlock "+x.Project.Name+"`."), ""
+			"Compare the infrastructure with the state, release Terraform's state lock if it is left, then comment "+resolve), ""
 	case s.Exit.Code == 0:
 		return change.ExecApplied, nil, ""
 	}
@@ -232,15 +168,36 @@ func (e *Engine) judgeExit(x store.Execution, s runner.Status) (change.Execution
 	err = terraform.Explain(output, s.Exit.Code)
 	var failure *terraform.Failure
 	switch {
-	case errors.Is(err, terraform.ErrStateNotSaved), errors.Is(err, terraform.ErrCrashed):
+	case errors.Is(err, terraform.ErrStateNotSaved), e.hasErroredState(x):
 		// The state does not know of what was done, so another apply would do it again.
-		return change.ExecUnknown, fault.Public(err), ""
+		return change.ExecUnknown, fault.New("Terraform has changed resources but could not save the new state.",
+			"The state no longer describes what exists; another apply now could create everything twice. Nothing is tried again, and the project is frozen.",
+			"Get the state that was not saved with the command below and push it with `terraform state push`, then comment "+resolve), ""
 	case !errors.As(err, &failure) || !failure.Untouched:
-		return change.ExecFailedPartial, fault.Public(err), ""
+		flt := fault.Public(err)
+		if why := e.why(s); why != "" {
+			flt = fault.Wrap(err, flt.What+why, flt.Why, flt.Fix)
+		}
+		return change.ExecFailedPartial, flt, ""
 	case errors.Is(err, terraform.ErrStale):
 		return change.ExecFailedClean, fault.Public(err), store.CauseStale
+	case errors.Is(err, terraform.ErrLocked):
+		return change.ExecFailedClean, fault.Public(err), store.CauseLocked
 	}
 	return change.ExecFailedClean, fault.Public(err), ""
+}
+
+// why says what made an apply stop that did not stop by itself, with a space before it.
+func (e *Engine) why(s runner.Status) string {
+	switch {
+	case s.State != runner.Exited || s.Exit.Stop == "":
+		return ""
+	case s.Exit.Stop == runner.StopLimit && s.Exit.Killed:
+		return fmt.Sprintf(" It took longer than %s, did not stop within %s when it was asked to, and was killed.", e.cfg.Limits.Apply, e.cfg.Limits.Grace)
+	case s.Exit.Stop == runner.StopLimit:
+		return fmt.Sprintf(" It took longer than %s and was asked to stop.", e.cfg.Limits.Apply)
+	}
+	return " It was asked to stop from outside (" + s.Exit.Stop + ")."
 }
 
 // finish records how an execution ended, with its row in the ledger, and clears what is secret.
@@ -253,10 +210,19 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 		entry = ending(x, "apply.proof", proofOutcome(x.Proof), x.Proof)
 	}
 	entry.Subject["state"] = state
+	errored, err := e.keepErroredState(ctx, x)
+	if err != nil {
+		return err
+	}
 	e.cfg.At(EndBefore)
-	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.MoveExecution(ctx, x.ID, state, flt, cause); err != nil {
 			return err
+		}
+		if errored != "" {
+			if err := tx.SetErroredState(ctx, x.ID, errored); err != nil {
+				return err
+			}
 		}
 		if x.Proof != nil {
 			if err := tx.SetProof(ctx, x.ID, x.Proof); err != nil {
@@ -277,11 +243,9 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	e.cfg.Ended("apply", string(state))
 	e.cfg.Logger.Info("apply ended", "execution", x.ID, "project", x.Project.Name, "state", state)
 	dir := e.ExecutionDir(x.ID)
+	// What is secret in clear; a state that was not saved is kept encrypted by now.
 	_ = os.Remove(filepath.Join(dir, "plan.tfplan"))
-	if state == change.ExecApplied || state == change.ExecFailedClean {
-		// After any other end the tree may hold errored.tfstate, the only record of what was done.
-		_ = os.RemoveAll(filepath.Join(dir, "tree"))
-	}
+	_ = os.RemoveAll(filepath.Join(dir, "tree"))
 	e.reportNow(ctx, pullKey{x.RepoID, x.Number})
 	return nil
 }

@@ -76,11 +76,24 @@ func (e *Engine) proof(ctx context.Context, x store.Execution, p store.Plan) (*c
 	if err != nil {
 		return nil, err
 	}
+	result, err := e.planApplied(ctx, x, j.run, p, "proof")
+	if err != nil {
+		return nil, err
+	}
+	v, err := e.judgePlan(ctx, j.rules, result.JSON)
+	if err != nil {
+		return nil, err
+	}
+	return &change.Proof{Counts: result.Summary.Counts, Obligations: change.Obligations(p.Findings, v.findings)}, nil
+}
+
+// planApplied plans the tree of an apply once more, in a directory of that name. It changes nothing.
+func (e *Engine) planApplied(ctx context.Context, x store.Execution, run store.Run, p store.Plan, name string) (*terraform.Plan, error) {
 	var s stored
 	if err := json.Unmarshal([]byte(p.Artifacts), &s); err != nil {
 		return nil, fmt.Errorf("decode artifacts: %w", err)
 	}
-	dir := filepath.Join(e.ExecutionDir(x.ID), "proof")
+	dir := filepath.Join(e.ExecutionDir(x.ID), name)
 	if err := os.RemoveAll(dir); err != nil { // of an earlier attempt
 		return nil, err
 	}
@@ -91,23 +104,15 @@ func (e *Engine) proof(ctx context.Context, x store.Execution, p store.Plan) (*c
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if _, err := e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, m.Root); err != nil {
+	if _, err := e.cfg.Git.Checkout(ctx, run.RepoID, run.Tree, m.Root); err != nil {
 		return nil, err
 	}
-	log, err := create(filepath.Join(e.ExecutionDir(x.ID), "proof.log"))
+	log, err := create(filepath.Join(e.ExecutionDir(x.ID), name+".log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	result, err := e.cfg.Terraform.Plan(ctx, m, terraform.PlanTo{File: filepath.Join(dir, "plan"), Log: log})
-	if err != nil {
-		return nil, err
-	}
-	v, err := e.judgePlan(ctx, j.rules, result.JSON)
-	if err != nil {
-		return nil, err
-	}
-	return &change.Proof{Counts: result.Summary.Counts, Obligations: change.Obligations(p.Findings, v.findings)}, nil
+	return e.cfg.Terraform.Plan(ctx, m, terraform.PlanTo{File: filepath.Join(dir, "plan"), Log: log})
 }
 
 // applied finds the run that an applied plan is of, and the rules that it was judged by.

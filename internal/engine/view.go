@@ -199,11 +199,17 @@ func (v view) execution(planID string) store.Execution {
 	return store.Execution{}
 }
 
-// pending reports whether a project has a plan in the run that is still to be applied.
-func (v view) pending(project string, run store.Run) bool {
-	return slices.ContainsFunc(v.plans[run.ID], func(p store.Plan) bool {
-		return p.Project.Name == project && !p.Summary.Counts.Empty() && v.execution(p.ID).State != change.ExecApplied
-	})
+// waitsFor names a project that the plan depends on and that has a plan in the run which is still to be
+// applied; empty if there is none.
+func (v view) waitsFor(p store.Plan, run store.Run) string {
+	for _, name := range p.Project.DependsOn {
+		for _, q := range v.plans[run.ID] {
+			if q.Project.Name == name && !q.Summary.Counts.Empty() && !v.execution(q.ID).Applied() {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // difference says in a few words how two effects differ.

@@ -120,7 +120,8 @@ func TestShown(t *testing.T) {
 	}
 }
 
-func TestPending(t *testing.T) {
+// Covers: R13
+func TestWaitsFor(t *testing.T) {
 	t.Parallel()
 	run := aRun("r", "opened", change.RunPassed)
 	cases := map[string]struct {
@@ -133,6 +134,8 @@ func TestPending(t *testing.T) {
 		"running":              {aPlan("p", "a", change.RunPassed), []store.Execution{consumed("p", change.ExecRunning, "")}, true},
 		"failed":               {aPlan("p", "a", change.RunPassed), []store.Execution{consumed("p", change.ExecFailedClean, "")}, true},
 		"unknown":              {aPlan("p", "a", change.RunPassed), []store.Execution{consumed("p", change.ExecUnknown, "")}, true},
+		"resolved as applied":  {aPlan("p", "a", change.RunPassed), []store.Execution{resolvedAs("p", change.ResolvedApplied)}, false},
+		"resolved as not":      {aPlan("p", "a", change.RunPassed), []store.Execution{resolvedAs("p", change.ResolvedReconcile)}, true},
 		"applied":              {aPlan("p", "a", change.RunPassed), []store.Execution{consumed("p", change.ExecApplied, "")}, false},
 		"another plan applied": {aPlan("p", "a", change.RunPassed), []store.Execution{consumed("q", change.ExecApplied, "")}, true},
 		"nothing to do":        {empty(aPlan("p", "a", change.RunPassed)), nil, false},
@@ -142,8 +145,10 @@ func TestPending(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := sees([]store.Run{run}, map[string][]store.Plan{"r": {c.plan}}, c.executions...)
-			if got := v.pending("a", run); got != c.want {
-				t.Errorf("pending() = %v", got)
+			after := aPlan("after", "after", change.RunPassed)
+			after.Project.DependsOn = []string{"a"}
+			if got := v.waitsFor(after, run); (got == "a") != c.want || got != "" && got != "a" {
+				t.Errorf("waitsFor() = %q", got)
 			}
 		})
 	}

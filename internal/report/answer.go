@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 )
 
@@ -16,6 +17,9 @@ func AnswerHelp(projects []string) string {
 |---|---|
 | ` + "`/plan [NAME]`" + ` | plans and judges again, all affected projects or one |
 | ` + "`/apply [NAME]`" + ` | applies the approved plan before the merge |
+| ` + "`/apply NAME@PLAN`" + ` | applies this plan only, named by its id in the check |
+| ` + "`/resolve NAME applied REASON`" + ` | says that an apply whose end is unknown was applied to its end |
+| ` + "`/resolve NAME reconcile REASON`" + ` | says that it was not: what is left is planned again |
 | ` + "`/unlock NAME`" + ` | releases a project after you have made sure that nothing runs |
 | ` + "`/cancel`" + ` | stops the plans of this pull request; an apply is never killed |
 | ` + "`/help`" + ` | this |`)
@@ -41,6 +45,14 @@ func AnswerApply(project, headSHA, address string) string {
 // AnswerUnlock answers /unlock. holder is what held the lock, such as "pull request 12".
 func AnswerUnlock(project, holder string) string {
 	return answer("Released "+code(project)+". It was held by "+sentence(holder), nil)
+}
+
+// AnswerResolve answers /resolve. holder is what held the lock, such as "an apply of pull request 12".
+func AnswerResolve(project, holder string, as change.Resolution) string {
+	if as == change.ResolvedApplied {
+		return answer(code(project)+" is resolved as applied. It was held by "+sentence(holder), nil)
+	}
+	return answer(code(project)+" is released. It was held by "+holder+". What is left is planned again, and has to be approved.", nil)
 }
 
 // AnswerCancel answers /cancel with the projects whose plans were stopped.

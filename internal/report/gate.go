@@ -39,6 +39,8 @@ func (p Pull) status() status {
 		return inProgress
 	case p.State == change.RunCancelled, p.State == change.RunSuperseded:
 		return cancelled
+	case p.halted():
+		return failure
 	case p.State == change.RunPassed && len(p.denied()) == 0 && p.Preview.Sound():
 		return success
 	}
@@ -50,7 +52,7 @@ func (p Pull) settled() bool { return p.status().conclusion != "" }
 
 // unknown reports whether an apply waits for a person to find out how it ended.
 func (p Pull) unknown() bool {
-	return slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.Execution.State == change.ExecUnknown })
+	return slices.ContainsFunc(p.Applies, Apply.frozen)
 }
 
 // consumed reports whether an apply of the plan began, however it ended.
@@ -73,12 +75,36 @@ func (p Pull) applied() bool {
 		if pl.settledEmpty() {
 			continue
 		}
-		if !slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.of(pl) && a.Execution.State == change.ExecApplied }) {
+		if !slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.of(pl) && a.applied() }) {
 			return false
 		}
 		some = true
 	}
 	return some
+}
+
+// halted reports whether an apply of one of the plans stopped midway: the code that is approved is not what is there.
+func (p Pull) halted() bool {
+	return slices.ContainsFunc(p.Plans, func(pl Plan) bool {
+		return slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.of(pl) && a.Execution.State == change.ExecFailedPartial })
+	})
+}
+
+func (p Pull) haltedTitle() string {
+	all, done := 0, 0
+	for _, pl := range p.Plans {
+		if pl.settledEmpty() {
+			continue
+		}
+		all++
+		if slices.ContainsFunc(p.Applies, func(a Apply) bool { return a.of(pl) && a.applied() }) {
+			done++
+		}
+	}
+	if all == 1 {
+		return "An apply failed midway"
+	}
+	return fmt.Sprintf("An apply failed midway: %d of %s applied", done, plural(all, "project"))
 }
 
 func (p Pull) denied() []Plan {
@@ -133,6 +159,8 @@ func (p Pull) Title() string {
 		return previewTitle(p.Preview)
 	case len(p.Plans) == 0:
 		return "No Terraform project is affected"
+	case p.halted():
+		return p.haltedTitle()
 	case len(denied) == 0 && p.applied():
 		return "Applied: " + doneWords(p.total())
 	case len(p.Plans) == 1:
@@ -209,7 +237,7 @@ func (p *page) overview(pull Pull) {
 		p.block(noProjects(pull.State))
 	}
 	p.projects(pull)
-	p.applies(pull.Applies)
+	p.applies(pull)
 	plans := pull.denied()
 	for _, pl := range pull.Plans {
 		if pl.allowed() {
@@ -255,6 +283,9 @@ func projectRow(p Plan) string {
 	plan := ""
 	if p.State.Done() && p.Fault == nil && p.status() != cancelled {
 		plan = countWords(p.Summary.Counts, "**")
+		if p.ID != "" && !p.Summary.Counts.Empty() {
+			plan += " · " + code(p.ID)
+		}
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s |\n", p.status().mark(), codeCell(p.Project.Name), link(p.Verdict(), p.DetailsURL), plan)
 }
@@ -284,18 +315,42 @@ func (p *page) project(pl Plan, named, consumed bool) {
 	}
 }
 
-func (p *page) applies(list []Apply) {
+// applies lists every apply, and once one has not ended well, what was not applied for that.
+func (p *page) applies(pull Pull) {
 	var items []string
-	for _, a := range list {
+	badly := false
+	for _, a := range pull.Applies {
 		items = append(items, applyItem(a))
+		badly = badly || a.Execution.State.Done() && !a.applied()
+	}
+	for _, pl := range pull.Plans {
+		begun := slices.ContainsFunc(pull.Applies, func(a Apply) bool { return a.of(pl) })
+		if badly && !begun && !pl.settledEmpty() {
+			items = append(items, notAppliedItem(pull, pl))
+		}
 	}
 	p.list("#### Applies", items, projectBudget, "applies", "")
+}
+
+func notAppliedItem(pull Pull, pl Plan) string {
+	s := "- ⬜ " + code(pl.Project.Name) + ": not applied"
+	for _, other := range pull.Plans {
+		if slices.Contains(pl.Project.DependsOn, other.Project.Name) && !other.settledEmpty() &&
+			!slices.ContainsFunc(pull.Applies, func(a Apply) bool { return a.of(other) && a.applied() }) {
+			s += ", since " + code(other.Project.Name) + " is not, on which it depends"
+			break
+		}
+	}
+	return s + ".\n"
 }
 
 func applyItem(a Apply) string {
 	s := "- " + a.status().mark() + " " + code(a.Execution.Project.Name) + ": " + link(a.Title(), a.DetailsURL)
 	if a.Execution.Actor.Login != "" {
 		s += ", by " + code(a.Execution.Actor.Login)
+	}
+	if r := a.Resolved; r.As != "" {
+		return s + ". Resolved by " + code(r.By.Login) + ".\n"
 	}
 	if a.Fault != nil {
 		s += ". " + faultLine(a.Fault)

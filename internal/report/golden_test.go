@@ -85,8 +85,35 @@ func TestGolden(t *testing.T) {
 	untested.Preview.Tests = change.PolicyTests{Passed: 41, Skipped: 2, Failed: []string{"data.plan.queues_test.test_encrypted (plan/queues/tests/queues_test.rego:9)"}}
 	partial := apply(change.ExecFailedPartial)
 	partial.Fault = fault.New("Terraform ended with an error.", "", "Read the last lines of its output.")
+	unknown := apply(change.ExecUnknown)
+	unknown.Fault = fault.New("Terraform has changed resources but could not save the new state.", "The state no longer describes what exists.", "Get the state that was not saved.")
+	unknown.Unsaved = true
+	unknown.Evidence = &change.Evidence{Counts: change.Counts{Create: 1}, Changes: []change.ResourceChange{{Address: "aws_sqs_queue.a", Type: "aws_sqs_queue", Action: change.Create}}}
+	lockedOut := apply(change.ExecUnknown)
+	lockedOut.Evidence = &change.Evidence{Fault: fault.New("The state is locked by root@host (Apply since 2026-01-02 03:04:05 UTC).", "", "Find out what it has done.")}
+	resolved := apply(change.ExecUnknown)
+	resolved.Resolved = change.Resolved{As: change.ResolvedApplied, By: change.User{ID: 2, Login: "grace"}, Reason: "all queues are there, see *the console*"}
+	again := apply(change.ExecUnknown)
+	again.Resolved = change.Resolved{As: change.ResolvedReconcile, By: change.User{ID: 2, Login: "grace"}, Reason: "one queue is missing"}
+	blocked := apply(change.ExecFailedClean)
+	blocked.Blocked, blocked.Fault = true, fault.New("The state is locked by root@host.", "Two runs that write one state lose each other's work.", "Comment `/plan` when the other run has ended.")
+	first, second, third := passed(), passed(), passed()
+	first.PlanID, second.PlanID, third.PlanID = "p1", "p2", "p3"
+	second.Project, third.Project = project("network"), project("edge")
+	third.Project.DependsOn = []string{"network"}
+	halted := gate(change.RunPassed, first, second, third)
+	done, midway := apply(change.ExecApplied), apply(change.ExecFailedPartial)
+	done.Execution.PlanID, midway.Execution.PlanID, midway.Execution.Project = "p1", "p2", project("network")
+	halted.Applies = []report.Apply{done, midway}
 
 	for name, got := range map[string]string{
+		"apply-evidence":    show(report.ApplyCheck(unknown)),
+		"apply-locked":      show(report.ApplyCheck(lockedOut)),
+		"apply-resolved":    show(report.ApplyCheck(resolved)),
+		"apply-again":       show(report.ApplyCheck(again)),
+		"apply-blocked":     show(report.ApplyCheck(blocked)),
+		"gate-halted":       show(report.GateCheck(halted)),
+		"answer-resolve":    report.AnswerResolve("payments", "an apply of pull request #12 whose outcome is unknown", change.ResolvedReconcile),
 		"plan-passed":       show(report.PlanCheck(passed())),
 		"plan-ready":        show(report.PlanCheck(met)),
 		"plan-notices":      show(report.PlanCheck(waived)),

@@ -86,7 +86,11 @@ type Apply struct {
 	Fault      *fault.Error
 	Ended      bool          // Terraform has ended well, and the result is being looked at
 	Proof      *change.Proof // what a second plan showed afterwards, or nil
-	Tail       string        // the last lines of Terraform's output
+	Blocked    bool          // somebody else held the state for too long
+	Resolved   change.Resolved
+	Evidence   *change.Evidence // what a plan showed after an unknown end, or nil
+	Unsaved    bool             // Terraform could not save the state, which is kept
+	Tail       string           // the last lines of Terraform's output
 	ExternalID string
 	DetailsURL string // our page of the execution
 	Elapsed    time.Duration

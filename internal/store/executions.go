@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,8 +13,12 @@ import (
 // Cause says for programs why an execution changed nothing.
 type Cause string
 
-// CauseStale means that the state had moved since the plan was made, so Terraform refused it.
-const CauseStale Cause = "stale"
+// CauseStale means that the state had moved since the plan was made, so Terraform refused it;
+// CauseLocked that somebody else held the state for longer than was worth waiting.
+const (
+	CauseStale  Cause = "stale"
+	CauseLocked Cause = "locked"
+)
 
 // Execution is a row of executions: one consumption of one plan.
 type Execution struct {
@@ -24,28 +29,40 @@ type Execution struct {
 	StateKey        string
 	Fault           *fault.Error
 	Cause           Cause
-	ReleasedBy      string        // who unfroze the project after an unknown outcome, or empty
-	Deployment      int64         // GitHub's id, 0 until created
-	DeploymentState string        // as last sent
-	Proof           *change.Proof // what a second plan showed after the apply, or nil
-	Proofs          int           // how often the result was looked at; above 0, Terraform has ended well
+	Fence           int64  // grows with every claim of the state: an older one may not start
+	ReleasedBy      string // who unfroze the project after an unknown outcome, or empty
+	Resolved        change.Resolved
+	Evidence        *change.Evidence // what a plan showed after an unknown outcome, or nil
+	ErroredState    string           // reference to the state that Terraform could not save, as JSON, or empty
+	Deployment      int64            // GitHub's id, 0 until created
+	DeploymentState string           // as last sent
+	Proof           *change.Proof    // what a second plan showed after the apply, or nil
+	Proofs          int              // how often the result was looked at; above 0, Terraform has ended well
 	CreatedAt       time.Time
 	FinishedAt      time.Time
 }
 
-const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, created_at, finished_at`
+const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, fence, resolved, evidence, errored_state, created_at, finished_at`
+
+// Applied reports whether all of the plan is known to be there: Terraform said so, or a person did.
+func (e Execution) Applied() bool {
+	return e.State == change.ExecApplied || e.Resolved.As == change.ResolvedApplied
+}
+
+// Frozen reports whether a person has to find out how the execution ended.
+func (e Execution) Frozen() bool { return e.State == change.ExecUnknown && e.ReleasedBy == "" }
 
 func scanExecution(row scanner) (Execution, error) {
 	var e Execution
-	var project, actor, flt, proof string
+	var project, actor, flt, proof, resolved, evidence string
 	var created, finished int64
 	err := row.Scan(&e.ID, &e.PlanID, &e.RepoID, &e.Number, &e.HeadSHA, &e.CommitSHA, &project, &e.StateKey, &e.State, &e.Trigger,
-		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &created, &finished)
+		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &e.Fence, &resolved, &evidence, &e.ErroredState, &created, &finished)
 	if err != nil {
 		return Execution{}, notFound(err)
 	}
 	e.CreatedAt, e.FinishedAt = fromMillis(created), fromMillis(finished)
-	return e, decode("execution", project, &e.Project, actor, &e.Actor, flt, &e.Fault, proof, &e.Proof)
+	return e, decode("execution", project, &e.Project, actor, &e.Actor, flt, &e.Fault, proof, &e.Proof, resolved, &e.Resolved, evidence, &e.Evidence)
 }
 
 func (tx *Tx) queryExecutions(ctx context.Context, where string, args ...any) ([]Execution, error) {
@@ -66,13 +83,48 @@ func (tx *Tx) queryExecutions(ctx context.Context, where string, args ...any) ([
 }
 
 // Claim inserts an execution as claimed: the plan is consumed and the state locked from the
-// commit on. ErrConflict means that the plan was consumed before or that the state is locked.
+// commit on. ErrConflict means that the plan was consumed before or that the state is locked. The
+// execution gets a fence that is greater than the one it brings and than all before it.
 func (tx *Tx) Claim(ctx context.Context, e *Execution) error {
 	e.State, e.CreatedAt = change.ExecClaimed, tx.Now
-	_, err := exec(ctx, tx, `insert into executions (id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, created_at)
-		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.ID, e.PlanID, e.RepoID, e.Number, e.HeadSHA, e.CommitSHA, toJSON(e.Project), e.StateKey, e.State, e.Trigger, toJSON(e.Actor), millis(e.CreatedAt))
+	err := tx.SQL.QueryRowContext(ctx, `insert into fences (state_key, token) values (?, ?)
+		on conflict (state_key) do update set token = max(token + 1, excluded.token) returning token`, e.StateKey, e.Fence+1).Scan(&e.Fence)
+	if err != nil {
+		return fmt.Errorf("raise the fence: %w", err)
+	}
+	return tx.addExecution(ctx, *e)
+}
+
+func (tx *Tx) addExecution(ctx context.Context, e Execution) error {
+	_, err := exec(ctx, tx, `insert into executions (id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, fence, created_at, finished_at)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.ID, e.PlanID, e.RepoID, e.Number, e.HeadSHA, e.CommitSHA, toJSON(e.Project), e.StateKey, e.State, e.Trigger, toJSON(e.Actor), faultJSON(e.Fault), e.Fence,
+		millis(e.CreatedAt), millis(e.FinishedAt))
 	return err
+}
+
+// Rediscover adds an execution that left its traces elsewhere and that this database has lost. How
+// it ended is unknown. Its run and its plan may be lost as well; then they are added as ended. ErrConflict
+// means that something else holds the state.
+func (tx *Tx) Rediscover(ctx context.Context, e Execution, r Run) error {
+	if _, err := tx.Plan(ctx, e.PlanID); errors.Is(err, ErrNotFound) {
+		if _, err := tx.Run(ctx, r.ID); errors.Is(err, ErrNotFound) {
+			_, err = exec(ctx, tx, `insert into runs (id, seq, repo_id, number, head_sha, base_ref, state, reason, fault, created_at, finished_at)
+				values (?, coalesce((select max(seq) from runs), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				r.ID, r.RepoID, r.Number, r.HeadSHA, r.BaseRef, change.RunErrored, r.Reason, faultJSON(e.Fault), millis(e.CreatedAt), millis(tx.Now))
+			if err != nil {
+				return err
+			}
+		}
+		err := tx.PutPlan(ctx, Plan{ID: e.PlanID, RunID: r.ID, Project: e.Project, State: change.RunErrored, Fault: e.Fault, StateKey: e.StateKey, FinishedAt: tx.Now})
+		if err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	e.State, e.FinishedAt = change.ExecUnknown, tx.Now
+	return tx.addExecution(ctx, e)
 }
 
 // MoveExecution takes an execution to another state if the state machine allows it.
@@ -104,9 +156,27 @@ func (tx *Tx) SetProof(ctx context.Context, id string, p *change.Proof) error {
 	return one(ctx, tx, `update executions set proof = ? where id = ?`, toJSON(p), id)
 }
 
-// Release unfreezes the project of an execution whose outcome is unknown.
-func (tx *Tx) Release(ctx context.Context, id, by string) error {
-	return one(ctx, tx, `update executions set released_by = ? where id = ? and state = 'unknown' and released_by = ''`, by, id)
+// Resolve records what a person found out about an execution whose outcome is unknown, which unfreezes its
+// project. ErrNotFound means that there is nothing to resolve.
+func (tx *Tx) Resolve(ctx context.Context, id string, r change.Resolved) error {
+	return one(ctx, tx, `update executions set released_by = ?, resolved = ? where id = ? and state = 'unknown' and released_by = ''`, r.By.Login, toJSON(r), id)
+}
+
+// BeginEvidence counts an attempt to look at what an execution of unknown outcome left, and returns
+// which one it is.
+func (tx *Tx) BeginEvidence(ctx context.Context, id string) (attempt int, err error) {
+	err = tx.SQL.QueryRowContext(ctx, `update executions set evidences = evidences + 1 where id = ? returning evidences`, id).Scan(&attempt)
+	return attempt, notFound(err)
+}
+
+// SetEvidence records what a plan showed after an unknown outcome.
+func (tx *Tx) SetEvidence(ctx context.Context, id string, v *change.Evidence) error {
+	return one(ctx, tx, `update executions set evidence = ? where id = ?`, toJSON(v), id)
+}
+
+// SetErroredState records where the state is that Terraform could not save.
+func (tx *Tx) SetErroredState(ctx context.Context, id, ref string) error {
+	return one(ctx, tx, `update executions set errored_state = ? where id = ?`, ref, id)
 }
 
 // SetDeployment remembers GitHub's deployment and the state that it was told.
@@ -127,6 +197,11 @@ func (tx *Tx) ExecutionsOf(ctx context.Context, repoID int64, number int) ([]Exe
 // ActiveExecutions returns the executions that have not ended.
 func (tx *Tx) ActiveExecutions(ctx context.Context) ([]Execution, error) {
 	return tx.queryExecutions(ctx, `where state in ('claimed', 'running')`)
+}
+
+// FrozenExecutions returns the executions whose outcome nobody has resolved yet.
+func (tx *Tx) FrozenExecutions(ctx context.Context) ([]Execution, error) {
+	return tx.queryExecutions(ctx, `where state = 'unknown' and released_by = ''`)
 }
 
 // Holder returns the execution that locks a Terraform state, or ErrNotFound.

@@ -91,7 +91,9 @@ func TestAPlanIsConsumedForEver(t *testing.T) {
 		}
 		moveExecution(t, db, id, change.ExecRunning, end)
 		if end == change.ExecUnknown {
-			write(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.Release(ctx, id, "ada") })
+			write(t, db, func(ctx context.Context, tx *store.Tx) error {
+				return tx.Resolve(ctx, id, change.Resolved{As: change.ResolvedReleased, By: change.User{Login: "ada"}})
+			})
 		}
 		if err := claim(t, db, "second for "+string(end), p); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("a plan that %s, claimed again: %v", end, err)
@@ -156,7 +158,9 @@ func TestRelease(t *testing.T) {
 	first, second := addPlan(t, db, 1, "first"), addPlan(t, db, 2, "second")
 	second.StateKey = first.StateKey
 	release := func(id, by string) error {
-		return db.Write(t.Context(), func(tx *store.Tx) error { return tx.Release(t.Context(), id, by) })
+		return db.Write(t.Context(), func(tx *store.Tx) error {
+			return tx.Resolve(t.Context(), id, change.Resolved{As: change.ResolvedReleased, By: change.User{Login: by}})
+		})
 	}
 	if err := claim(t, db, "x1", first); err != nil {
 		t.Fatal(err)
