@@ -163,7 +163,11 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if srv.git, err = workspace.New(ctx, workspace.Config{Dir: filepath.Join(s.DataDir, "mirrors"), Environ: environ}); err != nil {
 		return nil, err
 	}
-	tf, err := newTerraform(ctx, s, environ, srv.log)
+	walls, err := confinement(ctx, s, environ, srv.log)
+	if err != nil {
+		return nil, err
+	}
+	tf, err := newTerraform(ctx, s, environ, walls, srv.log)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +245,7 @@ func keyFile(file string) ([]byte, error) {
 }
 
 // newTerraform finds Terraform and the provider mirrors of this machine.
-func newTerraform(ctx context.Context, s settings, environ []string, log *slog.Logger) (*terraform.Terraform, error) {
+func newTerraform(ctx context.Context, s settings, environ []string, walls *terraform.Confinement, log *slog.Logger) (*terraform.Terraform, error) {
 	binary, mirrors, err := findTerraform(ctx, s, environ)
 	if err != nil {
 		return nil, err
@@ -250,7 +254,7 @@ func newTerraform(ctx context.Context, s settings, environ []string, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key,
+	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key, Confinement: walls,
 		Trace: func(p terraform.Process) {
 			log.Info("terraform", "command", p.Argv[1], "start", p.Start.UTC(), "duration", p.Duration.Seconds(), "cpu", p.CPU.Seconds(), "exit", p.Exit)
 		}})

@@ -43,6 +43,10 @@ type settings struct {
 	ProviderDirs  string        `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
 	Policies      string        `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
 	PolicyDigest  string        `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
+	Sandbox       string        `name:"sandbox" default:"off" usage:"on, or off: code of pull requests then sees and reaches all that the server does"`
+	Egress        string        `name:"egress" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
+	SandboxPaths  string        `name:"sandbox-paths" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
+	SandboxMemory int           `name:"sandbox-memory" default:"4096" usage:"memory that Terraform and its providers may use for one plan or apply, in MiB"`
 	TerraformVars string        `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
 }
 
@@ -181,15 +185,18 @@ func (s *settings) validate() (faults []error) {
 	if s.Workers < 0 {
 		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
 	}
-	for name, value := range map[string]int{"policy-timeout": s.PolicyTimeout, "policy-memory": s.PolicyMemory} {
+	for name, value := range map[string]int{"policy-timeout": s.PolicyTimeout, "policy-memory": s.PolicyMemory, "sandbox-memory": s.SandboxMemory} {
 		if value <= 0 {
-			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "Policies without a limit could take the machine along.", "Leave it out for the default."))
+			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "What has no limit could take the machine along.", "Leave it out for the default."))
 		}
 	}
 	for name, value := range map[string]time.Duration{"plan-max-age": s.PlanMaxAge, "apply-limit": s.ApplyLimit, "apply-grace": s.ApplyGrace} {
 		if value <= 0 {
 			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "Nothing could be applied.", "Leave it out for the default."))
 		}
+	}
+	if s.Sandbox != "on" && s.Sandbox != "off" {
+		faults = append(faults, fault.New(fmt.Sprintf("The setting --sandbox is %q.", s.Sandbox), "A misspelt word must not decide whether code of pull requests is confined.", "Write on or off."))
 	}
 	for name, value := range map[string]string{"github-url": s.GitHubURL, "public-url": s.PublicURL} {
 		u, err := url.Parse(value)

@@ -31,6 +31,7 @@ var rooms = map[string]room{
 
 	"internal/fault":   {ring: words},
 	"internal/redact":  {ring: words},
+	"internal/confine": {ring: words},
 	"internal/change":  {ring: words, may: []string{"internal/fault"}},
 	"internal/bigplan": {ring: words}, // for benchmarks
 

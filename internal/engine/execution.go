@@ -74,7 +74,7 @@ func (e *Engine) layOut(ctx context.Context, x store.Execution, j *job, p store.
 		return runner.Spec{}, err
 	}
 	return runner.Spec{ID: x.ID, Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
-		Scratch: cmd.Scratch, NotAfter: time.Now().Add(startLimit), Limit: e.cfg.Limits.Apply, Grace: e.cfg.Limits.Grace}, nil
+		Scratch: cmd.Scratch, Room: cmd.Room, NotAfter: time.Now().Add(startLimit), Limit: e.cfg.Limits.Apply, Grace: e.cfg.Limits.Grace}, nil
 }
 
 // storedJSON decrypts the plan's JSON.

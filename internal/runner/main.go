@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -145,16 +144,12 @@ func refuse(end *os.File, dir string, cause error) error {
 
 // supervise runs the command and records its end.
 func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan os.Signal) error {
-	cmd := exec.Command(spec.Path, spec.Args...)
-	cmd.Env, cmd.Dir = spec.Env, spec.Dir
-	if cmd.Env == nil {
-		cmd.Env = []string{}
+	start := startOpenly
+	if spec.Room != nil {
+		start = startConfined
 	}
-	cmd.Stdout, cmd.Stderr = output, output
-	cmd.ExtraFiles = []*os.File{lock}
-	// Its own group, so that a signal to ours does not reach it a second time.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
+	cmd, err := start(spec, lock, output)
+	if err != nil {
 		return refuse(end, dir, fmt.Errorf("start command: %w", err))
 	}
 	spec.Env = nil
@@ -179,38 +174,35 @@ func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan
 // await waits for the command. The first signal, or the end of the time limit, is passed on as one
 // SIGTERM: Terraform then finishes what it is at and saves the state. A second SIGTERM would make
 // it drop everything, so none is ever sent; only after the grace is it killed.
-func await(cmd *exec.Cmd, spec Spec, signals <-chan os.Signal) Exit {
+func await(cmd command, spec Spec, signals <-chan os.Signal) Exit {
 	done := make(chan struct{})
-	go func() { defer close(done); _ = cmd.Wait() }()
+	exit := Exit{}
+	go func() { defer close(done); exit = cmd.wait() }()
 	limit := time.NewTimer(spec.Limit)
 	defer limit.Stop()
 
-	exit := Exit{}
+	stop, killed := "", false
 	select {
 	case <-done:
 	case s := <-nextStop(signals, done):
-		exit.Stop = s.String()
+		stop = s.String()
 	case <-limit.C:
-		exit.Stop = StopLimit
+		stop = StopLimit
 	}
-	if exit.Stop != "" {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended by now
+	if stop != "" {
+		cmd.terminate()
 		grace := time.NewTimer(spec.Grace)
 		defer grace.Stop()
 		select {
 		case <-done:
 		case <-grace.C:
-			exit.Killed = true
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			killed = true
+			cmd.kill()
 			<-done
 		}
 	}
-	// Nothing of an apply that has ended goes on. No such process is the normal answer.
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	exit.At, exit.Code = time.Now(), cmd.ProcessState.ExitCode()
-	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-		exit.Signal = ws.Signal().String()
-	}
+	cmd.kill() // nothing of an apply that has ended goes on
+	exit.At, exit.Stop, exit.Killed = time.Now(), stop, killed
 	return exit
 }
 

@@ -33,6 +33,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/confine"
 )
 
 // Spec is the command to be run and the conditions under which it may start.
@@ -43,7 +45,8 @@ type Spec struct {
 	Env  []string `json:"env"` // the whole environment; holds credentials
 	Dir  string   `json:"dir"`
 	// Scratch is removed when the command has ended; empty for nothing.
-	Scratch string `json:"scratch,omitempty"`
+	Scratch string        `json:"scratch,omitempty"`
+	Room    *confine.Plan `json:"room,omitempty"` // what it may see and reach; nil: everything that the server may
 
 	NotAfter time.Time     `json:"not_after"` // it may not start later than this
 	Fence    *Fence        `json:"fence,omitempty"`

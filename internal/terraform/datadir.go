@@ -150,7 +150,12 @@ func (t *Terraform) init(ctx context.Context, m Module, dir *os.Root, d dataDir,
 	}
 	defer os.RemoveAll(run)
 	c := Command{Path: t.cfg.Binary, Args: initArgs(m, lock != nil), Env: t.environ(m, d.path, d.cli, run), Dir: m.path()}
-	if err := t.must(ctx, c, filepath.Join(run, "log"), log); err != nil {
+	in, err := t.enter(t.initRoom(m, filepath.Dir(d.path), run))
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
+	if err := t.must(ctx, in, c, filepath.Join(run, "log"), log); err != nil {
 		return nil, err
 	}
 	return readLock(dir)

@@ -8,8 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/confine"
+	"github.com/tollgate/tollgate/internal/fault"
 )
 
 // PlanTo says where a plan goes.
@@ -70,24 +73,30 @@ func (t *Terraform) plan(ctx context.Context, m Module, fresh bool, to PlanTo) (
 		return nil, err
 	}
 	c := Command{Path: t.cfg.Binary, Env: t.environ(m, data.path, cli, run), Dir: m.path()}
+	file := filepath.Join(run, "plan")
 	c.Args = []string{"plan", "-input=false", "-no-color", "-detailed-exitcode",
-		"-lock-timeout=" + t.cfg.LockTimeout.String(), "-out=" + to.File}
+		"-lock-timeout=" + t.cfg.LockTimeout.String(), "-out=" + file}
+	in, err := t.enter(t.runRoom(m, data, run))
+	if err != nil {
+		return nil, err
+	}
+	defer in.close()
 	release, err := t.states.lock(ctx, m.Key)
 	if err != nil {
 		return nil, fmt.Errorf("wait for another plan: %w", err)
 	}
 	log := &overrideNotice{to: to.Log}
-	err = t.must(ctx, c, filepath.Join(run, "log"), log, 2)
+	err = t.must(ctx, in, c, filepath.Join(run, "log"), log, 2)
 	release()
 	if err := errors.Join(err, log.flush()); err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(to.File, 0o600); err != nil {
-		return nil, fmt.Errorf("protect plan file: %w", err)
-	}
-	c.Args = []string{"show", "-json", "-no-color", to.File}
-	raw, err := t.show(ctx, c)
+	c.Args = []string{"show", "-json", "-no-color", file}
+	raw, err := t.show(ctx, in, c)
 	if err != nil {
+		return nil, err
+	}
+	if err := take(file, to.File); err != nil {
 		return nil, err
 	}
 	summary, err := Summarise(raw, t.cfg.Key)
@@ -99,6 +108,24 @@ func (t *Terraform) plan(ctx context.Context, m Module, fresh bool, to PlanTo) (
 	}
 	summary.LockDigest = lockDigest(data.lock)
 	return &Plan{JSON: raw, Summary: summary, Initialised: data.filled, DataDir: data.path}, nil
+}
+
+// take copies the plan file out of the reach of what made it, which could have put a link there.
+func take(from, to string) error {
+	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("take over plan file: %w", err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("take over plan file: %w", err)
+	}
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Close(), os.Remove(from)); err != nil {
+		return fmt.Errorf("take over plan file: %w", err)
+	}
+	return nil
 }
 
 // Hold keeps plans of a module from starting until the returned function is called. Whoever
@@ -120,8 +147,13 @@ func (t *Terraform) ApplyCommand(ctx context.Context, m Module, planFile string,
 	if err != nil {
 		return Command{}, err
 	}
+	var walls *confine.Plan
+	if t.cfg.Confinement != nil {
+		p := t.runRoom(m, data, own, planFile)
+		walls = &p
+	}
 	return Command{
-		Path: t.cfg.Binary,
+		Path: t.cfg.Binary, Room: walls,
 		Args: []string{"apply", "-input=false", "-no-color", "-lock-timeout=" + t.cfg.LockTimeout.String(), planFile},
 		Env:  t.environ(m, data.path, data.cli, own),
 		Dir:  m.path(), Scratch: own,
@@ -145,8 +177,8 @@ func (t *Terraform) planCLIConfig(ctx context.Context, data dataDir, run string)
 
 // must runs a command with its output in a log and turns every status but 0 and those listed
 // into an error that explains it.
-func (t *Terraform) must(ctx context.Context, c Command, log string, w io.Writer, alsoGood ...int) error {
-	exit, err := t.runLogged(ctx, c, log, w)
+func (t *Terraform) must(ctx context.Context, in place, c Command, log string, w io.Writer, alsoGood ...int) error {
+	exit, err := t.runLogged(ctx, in, c, log, w)
 	if err != nil || exit == 0 {
 		return err
 	}
@@ -159,18 +191,24 @@ func (t *Terraform) must(ctx context.Context, c Command, log string, w io.Writer
 	if err != nil {
 		return fmt.Errorf("read terraform's log: %w", err)
 	}
-	return Explain(out, exit)
+	return explainRefusals(Explain(out, exit), in.refused())
 }
 
+// maxJSON is the longest JSON of a plan in bytes; 20,000 resources take about 92 MB.
+const maxJSON = 256 << 20
+
 // show returns the plan as JSON. It goes through memory only, since it holds secrets in clear.
-func (t *Terraform) show(ctx context.Context, c Command) ([]byte, error) {
-	var stdout, stderr bytes.Buffer
-	exit, err := t.run(ctx, c, &stdout, &stderr)
+func (t *Terraform) show(ctx context.Context, in place, c Command) ([]byte, error) {
+	stdout, stderr := limited{limit: maxJSON}, limited{limit: 1 << 20}
+	exit, err := in.run(ctx, c, &stdout, &stderr)
 	if err != nil {
 		return nil, err
 	}
 	if exit != 0 {
 		return nil, Explain(stderr.Bytes(), exit)
+	}
+	if stdout.over {
+		return nil, fault.New(fmt.Sprintf("The plan's JSON has more than %d MiB.", maxJSON>>20), "It could not be judged as a whole.", "Split the project.")
 	}
 	return stdout.Bytes(), nil
 }

@@ -72,7 +72,7 @@ func (t *Terraform) trace(cmd *exec.Cmd, c Command, start time.Time) {
 // runLogged is run with all output going to the file log, and from there to w while it grows.
 // A pipe would be shorter, but Terraform dies of a pipe whose reader is gone and leaves the
 // state locked.
-func (t *Terraform) runLogged(ctx context.Context, c Command, log string, w io.Writer) (int, error) {
+func (t *Terraform) runLogged(ctx context.Context, in place, c Command, log string, w io.Writer) (int, error) {
 	f, err := os.OpenFile(log, os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return 0, fmt.Errorf("create terraform's log: %w", err)
@@ -81,7 +81,7 @@ func (t *Terraform) runLogged(ctx context.Context, c Command, log string, w io.W
 	ended := make(chan struct{})
 	followed := make(chan error, 1)
 	go func() { followed <- follow(log, w, ended) }()
-	exit, err := t.run(ctx, c, f, f)
+	exit, err := in.run(ctx, c, f, f)
 	close(ended)
 	if ferr := <-followed; err == nil && ferr != nil {
 		err = fmt.Errorf("copy terraform's output: %w", ferr)

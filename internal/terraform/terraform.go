@@ -23,6 +23,7 @@ import (
 	"github.com/hashicorp/go-version"
 	"github.com/hashicorp/terraform-exec/tfexec"
 
+	"github.com/tollgate/tollgate/internal/confine"
 	"github.com/tollgate/tollgate/internal/fault"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	LockTimeout time.Duration // how long to wait for a state lock; 0 is one minute
 	Grace       time.Duration // how long an interrupted process may take to end; 0 is 30 seconds
 
+	Confinement *Confinement // nil: pull requests' code runs as the server itself
+
 	Trace func(Process) // called when a process has ended, or nil; from several goroutines
 }
 
@@ -51,6 +54,7 @@ type Terraform struct {
 	states   keyed // held while a plan of the module runs
 	fills    keyed // held while a data directory is filled
 	packages packages
+	ahead    chan *confine.Room // made before it is needed
 }
 
 // New returns a Terraform. It runs the binary once to learn its version.
@@ -72,7 +76,7 @@ func New(ctx context.Context, cfg Config) (*Terraform, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Terraform{cfg: cfg, version: v}, nil
+	return &Terraform{cfg: cfg, version: v, ahead: make(chan *confine.Room, 1)}, nil
 }
 
 // Version is the version of the binary, such as "1.11.4".
@@ -158,6 +162,7 @@ type Command struct {
 	Dir  string   // working directory
 	// Scratch is a directory with the command's HOME and TMPDIR, to be removed when it has ended.
 	Scratch string
+	Room    *confine.Plan // what it may see and reach; nil: everything that this process may
 }
 
 func (c Command) String() string { return strings.Join(append([]string{c.Path}, c.Args...), " ") }
