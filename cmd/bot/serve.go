@@ -70,6 +70,7 @@ type server struct {
 	engine   *engine.Engine
 	metrics  *prometheus.Registry
 	ended    *prometheus.CounterVec
+	missed   *prometheus.CounterVec
 	listener net.Listener
 	http     *http.Server
 }
@@ -77,8 +78,9 @@ type server struct {
 // newServer checks all settings by using them; nothing runs before run.
 func newServer(ctx context.Context, s settings, environ []string, log *slog.Logger) (_ *server, err error) {
 	srv := &server{log: log, metrics: prometheus.NewRegistry(),
-		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_ended_total", Help: "Runs and applies that have ended."}, []string{"what", "state"})}
-	srv.metrics.MustRegister(srv.ended, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		ended:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_ended_total", Help: "Runs and applies that have ended."}, []string{"what", "state"}),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_webhooks_missed_total", Help: "Events that no webhook told of; Tollgate found them by comparing with GitHub."}, []string{"event"})}
+	srv.metrics.MustRegister(srv.ended, srv.missed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
 			srv.close()
@@ -187,6 +189,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		Limits:  engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint(environ),
+		Reconcile: s.Reconcile, Missed: func(kind string) { srv.missed.WithLabelValues(kind).Inc() },
 		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
 }
 

@@ -34,6 +34,7 @@ type settings struct {
 	ArtifactKey   string        `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
 	DataDir       string        `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
 	Workers       int           `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
+	Reconcile     time.Duration `name:"reconcile-every" default:"60s" usage:"how often to compare with GitHub what webhooks told; 0 relies on webhooks alone"`
 	PolicyTimeout int           `name:"policy-timeout" default:"60" usage:"seconds that the policies may take to judge one plan"`
 	PolicyMemory  int           `name:"policy-memory" default:"2048" usage:"memory that the policies may use to judge one plan, in MiB"`
 	PlanMaxAge    time.Duration `name:"plan-max-age" default:"24h" usage:"how old a plan may be that is applied; an older one is made again"`
@@ -184,6 +185,10 @@ func (s *settings) validate() (faults []error) {
 	}
 	if s.Workers < 0 {
 		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
+	}
+	if every := s.Reconcile; every != 0 && every < time.Second || every > 10*time.Minute {
+		faults = append(faults, fault.New(fmt.Sprintf("The setting --reconcile-every is not between 1s and 10m: %s.", every),
+			"Webhooks get lost, and nothing else would tell of them in time.", "Write it as 60s or 5m, or leave it out; 0 turns it off."))
 	}
 	for name, value := range map[string]int{"policy-timeout": s.PolicyTimeout, "policy-memory": s.PolicyMemory, "sandbox-memory": s.SandboxMemory} {
 		if value <= 0 {

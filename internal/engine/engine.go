@@ -117,13 +117,15 @@ type Config struct {
 	Pace      Pace
 	Limits    Limits
 
-	DataDir     string // logs, workspaces and executions lie below it
-	ServerID    string // stable across restarts of this server
-	PublicURL   string // links in checks start with it
-	Workers     int    // plans at once; 0 takes events but leaves the work to other servers
+	DataDir     string        // logs, workspaces and executions lie below it
+	ServerID    string        // stable across restarts of this server
+	PublicURL   string        // links in checks start with it
+	Workers     int           // plans at once; 0 takes events but leaves the work to other servers
+	Reconcile   time.Duration // between two comparisons with GitHub; 0: never
 	Environment Environment
 	Now         func() time.Time         // the clock that requests and plans age by; time.Now if nil
 	Ended       func(what, state string) // told of each run and each apply that ends, for metrics; or nil
+	Missed      func(kind string)        // told of each event that no webhook told of, for metrics; or nil
 	At          func(Point)              // told where the work is, so that tests can end it there; or nil
 	Bubble      bool                     // it runs in a bubble of testing/synctest: see queue.Config
 	Logger      *slog.Logger
@@ -163,6 +165,8 @@ type Engine struct {
 	applying map[string]bool                    // executions that this process follows
 	policies map[policyKey]policies             // of commits that were judged by lately
 
+	compared compared // what the reconciler remembers
+
 	asking singleflight.Group     // questions to the apply gate for people to look at
 	asked  map[string]shownAnswer // and its answers
 
@@ -192,6 +196,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Now = time.Now
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Missed == nil {
+		cfg.Missed = func(string) {}
+	}
 	if cfg.At == nil {
 		cfg.At = func(Point) {}
 	}
@@ -214,6 +221,9 @@ func (e *Engine) Start(ctx context.Context) error {
 	if e.cfg.Workers > 0 {
 		if err := e.adopt(ctx); err != nil {
 			return err
+		}
+		if e.cfg.Reconcile > 0 {
+			e.wg.Go(e.reconcileForever)
 		}
 	}
 	return e.queue.Start(ctx)

@@ -29,7 +29,7 @@ func (e *Engine) event(ctx context.Context, ev github.Event) error {
 	case github.KindComment:
 		return e.command(ctx, ev)
 	case github.KindReview:
-		return e.refresh(ctx, ev.Repo, ev.Pull)
+		return e.refresh(ctx, ev)
 	case github.KindCheckRun:
 		return e.pressed(ctx, ev)
 	case github.KindCheckSuite:
@@ -240,16 +240,20 @@ func (e *Engine) cancelActive(ctx context.Context, key pullKey, to change.RunSta
 }
 
 // refresh reads the reviews again, so that the check says what is still needed.
-func (e *Engine) refresh(ctx context.Context, repo change.Repo, number int) error {
-	unlock := e.decisions.lock(pullKey{repo.ID, number})
+func (e *Engine) refresh(ctx context.Context, ev github.Event) error {
+	unlock := e.decisions.lock(pullKey{ev.Repo.ID, ev.Pull})
 	defer unlock()
-	pull, err := e.read(ctx, repo, number)
+	pull, err := e.read(ctx, ev.Repo, ev.Pull)
 	if err != nil {
 		return err
 	}
 	pull.Note = stopped(pull)
-	if pull.Reviews, err = e.cfg.GitHub.Reviews(ctx, repo, number); err != nil {
+	before := pull.Reviews
+	if pull.Reviews, err = e.cfg.GitHub.Reviews(ctx, ev.Repo, ev.Pull); err != nil {
 		return fmt.Errorf("read reviews: %w", err)
+	}
+	if ev.Action == actionReconcile && !sameReviews(before, pull.Reviews) {
+		e.missed(ev, "a review")
 	}
 	if err := e.save(ctx, pull); err != nil {
 		return err

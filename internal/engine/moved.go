@@ -99,7 +99,7 @@ func (e *Engine) settleBranch(ctx context.Context, b branchKey) error {
 		if early {
 			return e.queue.Put(ctx, tx, taskBranch, b, tx.Now.Add(e.cfg.Pace.SettlePause))
 		}
-		return tx.SettleBranch(ctx, b.Repo.ID, b.Ref, row.MovedAt)
+		return tx.SettleBranch(ctx, b.Repo.ID, b.Ref, tip, row.MovedAt)
 	})
 }
 

@@ -117,12 +117,14 @@ func (e *Engine) pullReport(v view, r store.Run, current bool) report.Pull {
 		p.DetailsURL = e.url("/")
 	}
 	if current {
-		p.Stop, p.Unapplied, p.Pull.HeadSHA = stopOf(v), v.pull.Unapplied, v.pull.HeadSHA
+		p.Stop, p.Unapplied = stopOf(v), v.pull.Unapplied
 		for _, x := range v.executions {
 			p.Applies = append(p.Applies, e.applyReport(v, x))
 		}
-		if r.HeadSHA != v.pull.HeadSHA {
-			p.ExternalID = externalID(v, store.Run{HeadSHA: v.pull.HeadSHA}, report.GateName)
+		// A head that is not planned has a check that says so. Any other head that the run is not of
+		// has none yet: it must not inherit the verdict of another.
+		if p.Stop != report.StopNone && r.HeadSHA != v.pull.HeadSHA {
+			p.Pull.HeadSHA, p.ExternalID = v.pull.HeadSHA, externalID(v, store.Run{HeadSHA: v.pull.HeadSHA}, report.GateName)
 		}
 	}
 	for _, pl := range v.plans[r.ID] {

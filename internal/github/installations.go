@@ -54,19 +54,10 @@ func (a *App) Installations(ctx context.Context) ([]Installation, error) {
 // Repositories reads which repositories an installation covers, a hundred a request, without the
 // archived ones, to which nothing can be written.
 func (a *App) Repositories(ctx context.Context, installationID int64) ([]change.Repo, error) {
-	answers, err := pagesIn(a, scope{installation: installationID}, operation{"list the installation's repositories", "Metadata: read-only"},
-		func(c *gh.Client, page gh.ListOptions) ([]*gh.Repository, *gh.Response, error) {
-			list, resp, err := c.Apps.ListRepos(ctx, &page)
-			if err != nil {
-				return nil, resp, err
-			}
-			return list.Repositories, resp, nil
-		})
-	repos := make([]change.Repo, 0, len(answers))
-	for _, r := range answers {
-		if !r.GetArchived() {
-			repos = append(repos, change.Repo{ID: r.GetID(), InstallationID: installationID, Owner: r.GetOwner().GetLogin(), Name: r.GetName()})
-		}
+	list, err := a.Activities(ctx, installationID)
+	repos := make([]change.Repo, 0, len(list))
+	for _, r := range list {
+		repos = append(repos, r.Repo)
 	}
 	return repos, err
 }

@@ -11,6 +11,7 @@ import (
 // Branch is a row of branches: a branch that pull requests go to, or that the settings of others
 // are read from.
 type Branch struct {
+	SHA        string    // the head that was dealt with last
 	MovedSince time.Time // the first move that is not dealt with, or zero
 	MovedAt    time.Time // the last move
 }
@@ -26,11 +27,13 @@ func (tx *Tx) Guarded(ctx context.Context, repoID int64, ref string) (bool, erro
 // Branch returns what is known of a branch; the zero value if it has never moved.
 func (tx *Tx) Branch(ctx context.Context, repoID int64, ref string) (Branch, error) {
 	var since, at int64
-	err := tx.SQL.QueryRowContext(ctx, `select moved_since, moved_at from branches where repo_id = ? and ref = ?`, repoID, ref).Scan(&since, &at)
+	var b Branch
+	err := tx.SQL.QueryRowContext(ctx, `select sha, moved_since, moved_at from branches where repo_id = ? and ref = ?`, repoID, ref).Scan(&b.SHA, &since, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Branch{}, nil
 	}
-	return Branch{fromMillis(since), fromMillis(at)}, err
+	b.MovedSince, b.MovedAt = fromMillis(since), fromMillis(at)
+	return b, err
 }
 
 // MoveBranch notes that a branch has moved.
@@ -40,9 +43,53 @@ func (tx *Tx) MoveBranch(ctx context.Context, repoID int64, ref string) error {
 	return err
 }
 
-// SettleBranch notes that the moves up to this one have been dealt with.
-func (tx *Tx) SettleBranch(ctx context.Context, repoID int64, ref string, moved time.Time) error {
-	_, err := exec(ctx, tx, `update branches set moved_since = 0 where repo_id = ? and ref = ? and moved_at = ?`, repoID, ref, millis(moved))
+// SettleBranch notes that the moves up to this one, which led to this head, have been dealt with.
+func (tx *Tx) SettleBranch(ctx context.Context, repoID int64, ref, sha string, moved time.Time) error {
+	return one(ctx, tx, `update branches set sha = ?, moved_since = iif(moved_at = ?, 0, moved_since) where repo_id = ? and ref = ?`, sha, millis(moved), repoID, ref)
+}
+
+// GuardedBranches returns the branches that open pull requests go to or take settings from, and those
+// that have moved before.
+func (tx *Tx) GuardedBranches(ctx context.Context, repoID int64) (out []string, err error) {
+	rows, err := tx.SQL.QueryContext(ctx, `select json_extract(facts, '$.base_ref') from pulls where repo_id = ?1 and json_extract(facts, '$.open')
+		union select json_extract(facts, '$.default_ref') from pulls where repo_id = ?1 and json_extract(facts, '$.open')
+		union select ref from branches where repo_id = ?1 order by 1`, repoID)
+	if err != nil {
+		return nil, fmt.Errorf("read branches: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var ref string
+		if err := rows.Scan(&ref); err != nil {
+			return nil, fmt.Errorf("read branches: %w", err)
+		}
+		if ref != "" {
+			out = append(out, ref)
+		}
+	}
+	return out, rows.Err()
+}
+
+// Reconciled says how far a repository was compared with GitHub.
+type Reconciled struct {
+	PullsAt  time.Time // pull requests that changed before need no look; zero: none was ever looked at
+	PushedAt time.Time // the last push that was looked into
+}
+
+// Reconciled returns how far a repository was compared with GitHub.
+func (tx *Tx) Reconciled(ctx context.Context, repoID int64) (Reconciled, error) {
+	var pulls, pushed int64
+	err := tx.SQL.QueryRowContext(ctx, `select pulls_at, pushed_at from reconciled where repo_id = ?`, repoID).Scan(&pulls, &pushed)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return Reconciled{fromMillis(pulls), fromMillis(pushed)}, err
+}
+
+// SetReconciled notes how far a repository was compared with GitHub.
+func (tx *Tx) SetReconciled(ctx context.Context, repoID int64, r Reconciled) error {
+	_, err := exec(ctx, tx, `insert into reconciled (repo_id, pulls_at, pushed_at) values (?, ?, ?)
+		on conflict (repo_id) do update set pulls_at = excluded.pulls_at, pushed_at = excluded.pushed_at`, repoID, millis(r.PullsAt), millis(r.PushedAt))
 	return err
 }
 

@@ -4,6 +4,7 @@
 create table branches (
   repo_id     integer not null,
   ref         text not null,
+  sha         text not null default '',   -- the head that was dealt with last
   moved_since integer not null default 0, -- the first move that is not dealt with yet
   moved_at    integer not null default 0, -- the last
   primary key (repo_id, ref)
@@ -25,13 +26,14 @@ create index landings_by_pull on landings (repo_id, number);
 -- How far a repository was compared with GitHub.
 create table reconciled (
   repo_id    integer primary key,
-  pulls_at   integer not null default 0, -- by GitHub's clock: what changed before needs no look
+  pulls_at   integer not null default 0, -- by GitHub's clock: pull requests that changed before need no look
   pushed_at  integer not null default 0  -- the last push that was looked into
 );
 
 -- When the apply of a merge was asked for, and when that came to its end, whatever it is.
 alter table pulls add column landed_at integer not null default 0;
 alter table pulls add column settled_at integer not null default 0;
+update pulls set landed_at = 1, settled_at = 1 where json_extract(facts, '$.merged'); -- dealt with by an earlier version
 -- Why a merged pull request was not applied: fault.Error.
 alter table pulls add column unapplied text not null default '';
 
