@@ -83,11 +83,11 @@ func TestNoWebhookArrives(t *testing.T) {
 		return c.Conclusion == "success"
 	})
 	first, _ := w.Repo.CheckRun(draft, "tollgate/plan: app")
-	approve(t, d)
 	if _, err := p.Merge(sandbox.Author, ghsim.Squash); err != nil {
 		t.Fatal(err)
 	}
-	replanned(t, w, first) // the base moved
+	replanned(t, w, first) // the base moved, and the draft no longer undoes what was applied
+	approve(t, d)
 	if _, err := d.Merge(sandbox.Author, ghsim.Squash); err != nil {
 		t.Fatal(err)
 	}
