@@ -174,6 +174,10 @@ schema: go test-setup ## Hold the policies against the AWS provider's schema (PR
 mutants: go ## List the conditions of policies that no fixture needs; takes some minutes
 	@$(stage) --show 'mutants' $(GO) test -count=1 -timeout 60m ./policies -run TestMistakesAreNoticed -mutants -v
 
+.PHONY: walks
+walks: go ## Make WALKS=10000 random walks through the engine, against the model of what may be applied
+	@$(GO) test ./internal/engine/enginetest -run '^TestWalks$$' -timeout 3h -args -walks $(or $(WALKS),10000)
+
 .PHONY: bench
 bench: go test-setup $(conftest) ## Run the benchmarks
 	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/$(conftest) $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...

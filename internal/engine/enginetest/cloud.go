@@ -24,6 +24,9 @@ import (
 // Cloud is all that lives outside of servers and outlives them: states, the processes of applies, and
 // the ledger of their effects.
 type Cloud struct {
+	// Starting, if not nil, is called when an apply is about to start, before it has any effect.
+	Starting func(Apply)
+
 	mu        sync.Mutex
 	states    map[string]*state            // by the file or key of the state
 	checkouts map[string]map[string]string // files by directory
@@ -42,11 +45,12 @@ type state struct {
 
 // Apply is one start of Terraform's apply, in the ledger that the product cannot see.
 type Apply struct {
-	Dir     string   // of the runner
-	Plan    int      // which plan
-	Files   string   // digest of the tree that it was made from
-	Effects []string // what it has done
-	Ended   bool
+	Execution string            // as the server calls it
+	Plan      int               // which plan
+	Files     map[string]string // of the tree that it runs in
+	Steps     []Step            // of the plan
+	Effects   []Step            // what it has done
+	Ending    Ending            // empty until it has ended; Stale if Terraform refused the plan
 }
 
 // Ending is how an apply goes.
@@ -60,6 +64,7 @@ const (
 	Killed  Ending = "killed"  // the first effect happens, and nobody is left to tell
 	Unborn  Ending = "unborn"  // no process comes to life
 	Held    Ending = "held"    // it goes on until EndHeld
+	Stale   Ending = "stale"   // Terraform refuses, because the state has moved
 )
 
 func newCloud() *Cloud {
@@ -89,6 +94,13 @@ func (c *Cloud) Next(endings ...Ending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.script = append(c.script, endings...)
+}
+
+// Forget drops what Next has asked for.
+func (c *Cloud) Forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.script = nil
 }
 
 // Applies are all that were started, in order.
@@ -132,14 +144,14 @@ func (s *state) set(name, value string) {
 	s.values[name] = value
 }
 
-// step is one change of a plan.
-type step struct {
+// Step is one change of a plan.
+type Step struct {
 	Name   string `json:"name"`
 	Before string `json:"before"`
 	After  string `json:"after"`
 }
 
-func (s step) action() change.Action {
+func (s Step) action() change.Action {
 	switch {
 	case s.Before == "":
 		return change.Create
@@ -152,10 +164,9 @@ func (s step) action() change.Action {
 // saved is a plan file.
 type saved struct {
 	Plan   int    `json:"plan"`
-	Files  string `json:"files"`
 	State  string `json:"state"`
 	Serial int    `json:"serial"`
-	Steps  []step `json:"steps"`
+	Steps  []Step `json:"steps"`
 }
 
 // Terraform knows one kind of resource, which has one value.
@@ -182,14 +193,6 @@ func (t Terraform) Plan(ctx context.Context, m terraform.Module, to terraform.Pl
 	if !ok {
 		return nil, fmt.Errorf("nothing was checked out to %s", m.Root)
 	}
-	want := map[string]string{}
-	for name, text := range files {
-		if strings.HasPrefix(name, m.Dir+"/") {
-			for _, r := range resource.FindAllStringSubmatch(text, -1) {
-				want[r[1]] = r[2]
-			}
-		}
-	}
 	key := cmp.Or(m.StatePath, m.Key)
 	s := c.states[key]
 	if s == nil {
@@ -197,7 +200,7 @@ func (t Terraform) Plan(ctx context.Context, m terraform.Module, to terraform.Pl
 		c.states[key] = s
 	}
 	c.plans++
-	p := saved{Plan: c.plans, Files: digest(files), State: key, Serial: s.serial, Steps: difference(s.values, want)}
+	p := saved{Plan: c.plans, State: key, Serial: s.serial, Steps: Difference(s.values, files)}
 	file, err := json.Marshal(p)
 	if err != nil {
 		return nil, err
@@ -206,19 +209,28 @@ func (t Terraform) Plan(ctx context.Context, m terraform.Module, to terraform.Pl
 	return &terraform.Plan{JSON: p.show(), Summary: p.summary()}, os.WriteFile(to.File, file, 0o600)
 }
 
-func difference(is, want map[string]string) []step {
-	var steps []step
+// Difference is what Terraform would do to make the resources what the files say.
+func Difference(is, files map[string]string) []Step {
+	want := map[string]string{}
+	for name, text := range files {
+		if strings.HasPrefix(name, Dir+"/") {
+			for _, r := range resource.FindAllStringSubmatch(text, -1) {
+				want[r[1]] = r[2]
+			}
+		}
+	}
+	var steps []Step
 	for name, after := range want {
 		if is[name] != after {
-			steps = append(steps, step{name, is[name], after})
+			steps = append(steps, Step{name, is[name], after})
 		}
 	}
 	for name, before := range is {
 		if _, ok := want[name]; !ok {
-			steps = append(steps, step{name, before, ""})
+			steps = append(steps, Step{name, before, ""})
 		}
 	}
-	slices.SortFunc(steps, func(a, b step) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(steps, func(a, b Step) int { return strings.Compare(a.Name, b.Name) })
 	return steps
 }
 
@@ -245,7 +257,7 @@ func (p saved) show() []byte {
 }
 
 func (p saved) summary() change.PlanSummary {
-	s := change.PlanSummary{TerraformVersion: "1.11.4", EffectDigest: digest(p.Steps)}
+	s := change.PlanSummary{TerraformVersion: "1.11.4", EffectDigest: Effect(p.Steps)}
 	for _, x := range p.Steps {
 		switch x.action() {
 		case change.Create:
@@ -265,10 +277,11 @@ func (t Terraform) ApplyCommand(_ context.Context, m terraform.Module, planFile 
 	return terraform.Command{Path: "terraform", Args: []string{"apply", planFile}, Dir: m.Root}, nil
 }
 
-func digest(v any) string {
-	b, err := json.Marshal(v)
+// Effect is the digest of what a plan does.
+func Effect(steps []Step) string {
+	b, err := json.Marshal(steps)
 	if err != nil {
-		panic(err) // strings and numbers always encode
+		panic(err) // strings always encode
 	}
 	h := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(h[:])

@@ -3,7 +3,7 @@ package enginetest
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"os"
 
 	"github.com/tollgate/tollgate/internal/engine"
@@ -20,8 +20,8 @@ var _ engine.Runner = Runner{}
 
 // process is an apply, or a directory in which none may start any more.
 type process struct {
-	sealed bool
-	status runner.Status
+	status runner.Status // the zero process may not start any more
+	ending Ending
 	plan   saved
 	log    *Apply
 }
@@ -32,32 +32,45 @@ func (r Runner) Start(dir string, spec runner.Spec) error {
 		return errDead
 	}
 	c := r.cloud
+	p, err := c.fork(dir, spec)
+	if err != nil {
+		return err
+	}
+	if c.Starting != nil {
+		c.Starting(*p.log)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(dir, p, p.ending)
+	c.touch()
+	return nil
+}
+
+// fork makes a process that has done nothing yet.
+func (c *Cloud) fork(dir string, spec runner.Spec) (*process, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.processes[dir] != nil {
-		return runner.ErrUsed
+		return nil, runner.ErrUsed
 	}
 	ending := Well
 	if len(c.script) > 0 {
 		ending, c.script = c.script[0], c.script[1:]
 	}
 	if ending == Unborn {
-		return fmt.Errorf("fork: resource temporarily unavailable")
+		return nil, errors.New("fork: resource temporarily unavailable")
 	}
-	p := &process{status: runner.Status{State: runner.Running}}
-	c.processes[dir] = p
+	p := &process{status: runner.Status{State: runner.Running}, ending: ending}
 	b, err := os.ReadFile(spec.Args[len(spec.Args)-1])
+	if err == nil {
+		err = json.Unmarshal(b, &p.plan)
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := json.Unmarshal(b, &p.plan); err != nil {
-		return err
-	}
-	p.log = &Apply{Dir: dir, Plan: p.plan.Plan, Files: digest(c.checkouts[spec.Dir])}
-	c.applies = append(c.applies, p.log)
-	c.end(dir, p, ending)
-	c.touch()
-	return nil
+	p.log = &Apply{Execution: spec.ID, Plan: p.plan.Plan, Steps: p.plan.Steps, Files: c.checkouts[spec.Dir]}
+	c.processes[dir], c.applies = p, append(c.applies, p.log)
+	return p, nil
 }
 
 // end lets a process do what it does before it ends so.
@@ -66,9 +79,9 @@ func (c *Cloud) end(dir string, p *process, how Ending) {
 		return
 	}
 	s := c.states[p.plan.State]
+	p.log.Ending = how
 	exit := func(code int, output string) {
 		p.status = runner.Status{State: runner.Exited, Exit: runner.Exit{Code: code}}
-		p.log.Ended = true
 		_ = os.MkdirAll(dir, 0o700)
 		_ = os.WriteFile(runner.OutputFile(dir), []byte(output), 0o600) // without it, the product has to believe the worst
 	}
@@ -77,6 +90,7 @@ func (c *Cloud) end(dir string, p *process, how Ending) {
 		exit(1, "Error: Error acquiring the state lock\n\nError message: it is held.\n")
 		return
 	case s.serial != p.plan.Serial:
+		p.log.Ending = Stale
 		exit(1, "Error: Saved plan is stale\n\nThe given plan file can no longer be applied because the state was changed by\nanother operation after the plan was created.\n")
 		return
 	}
@@ -84,7 +98,7 @@ func (c *Cloud) end(dir string, p *process, how Ending) {
 		if i > 0 && how == Partial {
 			break
 		}
-		p.log.Effects = append(p.log.Effects, fmt.Sprintf("%s: %q -> %q", x.Name, x.Before, x.After))
+		p.log.Effects = append(p.log.Effects, x)
 		if how == Killed {
 			p.status = runner.Status{State: runner.Lost}
 			return // the state knows nothing of it
@@ -136,7 +150,7 @@ func (r Runner) Seal(dir string) (runner.Status, error) {
 	defer c.mu.Unlock()
 	p := c.processes[dir]
 	if p == nil {
-		p = &process{sealed: true, status: runner.Status{State: runner.NotStarted}}
+		p = &process{status: runner.Status{State: runner.NotStarted}}
 		c.processes[dir] = p
 	}
 	return p.status, nil

@@ -106,6 +106,13 @@ func (w *World) CrashAt(p engine.Point, nth int) {
 	w.crash = &crash{p, nth}
 }
 
+// Spare takes back what CrashAt has asked for, if it has not happened.
+func (w *World) Spare() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.crash = nil
+}
+
 // Crash ends the server now, and returns when it has no effect any more.
 func (w *World) Crash() {
 	if s := w.Server(); s != nil {

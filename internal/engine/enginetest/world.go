@@ -12,11 +12,14 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +75,15 @@ type World struct {
 	mu     sync.Mutex
 	server *Server
 	crash  *crash // that waits for its point
+	shown  []Shown
+}
+
+// Shown is a plan's check as people could see it from a moment on.
+type Shown struct {
+	At         time.Time
+	Head       string
+	Conclusion string
+	Text       string
 }
 
 // Parts are made once for all worlds, outside of their bubbles.
@@ -107,7 +119,7 @@ func New(t testing.TB, parts *Parts, dir string, logger *slog.Logger) *World {
 	w.Hooks = &Hooks{world: w}
 	w.must(os.WriteFile(filepath.Join(dir, databaseFile), parts.database, 0o600))
 	var err error
-	w.GitHub, err = ghsim.New(ghsim.Config{Memory: true, Hooks: w.Hooks, RateLimit: 1 << 30, Logger: logger})
+	w.GitHub, err = ghsim.New(ghsim.Config{Memory: true, Hooks: w.Hooks, Observe: w.observe, RateLimit: 1 << 30, Logger: logger})
 	w.must(err)
 	for _, login := range []string{Ada, Grace, Linus, Eve} {
 		_, err := w.GitHub.CreateUser(ghsim.User{Login: login, Email: login + "@example.com"})
@@ -151,7 +163,9 @@ func (w *World) Close() error {
 	if s := w.Server(); s != nil {
 		errs = append(errs, s.stop())
 	}
-	return errors.Join(append(errs, w.GitHub.Close())...)
+	errs = append(errs, w.GitHub.Close())
+	time.Sleep(time.Hour) // servers that have died give up one after the other
+	return errors.Join(errs...)
 }
 
 // Let waits for d, in which the others do what they do.
@@ -209,6 +223,49 @@ func (s *Server) unfinished() (string, error) {
 		}
 		return strings.Join(left, "; "), err
 	})
+}
+
+// observe keeps what people can see of plans.
+func (w *World) observe(ex ghsim.Exchange) {
+	if ex.Status >= 300 || ex.Method == "GET" || !strings.Contains(ex.Path, "/check-runs") {
+		return
+	}
+	var run struct {
+		Name, Conclusion string
+		HeadSHA          string `json:"head_sha"`
+		Output           struct{ Title, Summary string }
+	}
+	if json.Unmarshal(ex.Answer, &run) != nil || run.Name != "tollgate/plan: "+Project || run.Conclusion == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shown = append(w.shown, Shown{time.Now(), run.HeadSHA, run.Conclusion, run.Output.Title + run.Output.Summary})
+}
+
+// Shown are all plans that people could see so far, in order.
+func (w *World) Shown() []Shown {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.shown)
+}
+
+// Redeliver has GitHub send again what did not arrive, as the App's owner can ask for.
+func (w *World) Redeliver() error {
+	arrived := map[string]bool{}
+	all := w.GitHub.Deliveries(w.App.ID)
+	for _, d := range all {
+		arrived[d.GUID] = arrived[d.GUID] || d.StatusCode == http.StatusAccepted
+	}
+	for _, d := range all {
+		if !arrived[d.GUID] && d.Done() {
+			arrived[d.GUID] = true
+			if err := w.GitHub.Redeliver(w.App.ID, d.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Runs are those of a pull request, newest first.

@@ -79,11 +79,7 @@ func TestServerEndsAnywhere(t *testing.T) {
 						if w.Server() == nil {
 							crashed = true
 							must(t, w.Boot())
-							for _, d := range w.GitHub.Deliveries(w.App.ID) {
-								if d.StatusCode != 202 {
-									must(t, w.GitHub.Redeliver(w.App.ID, d.ID))
-								}
-							}
+							must(t, w.Redeliver())
 						}
 						must(t, w.Settle(5*time.Minute))
 					}
@@ -103,16 +99,16 @@ func TestServerEndsAnywhere(t *testing.T) {
 					if len(execs) != 1 {
 						t.Fatalf("%d executions", len(execs))
 					}
-					want, check, effects := change.ExecApplied, "completed success", []string{`first: "" -> "1"`, `second: "" -> "2"`}
+					want, check, effects := change.ExecApplied, "completed success", []enginetest.Step{{Name: "first", After: "1"}, {Name: "second", After: "2"}}
 					if nth == 1 && slices.Contains(notStarted, point) {
 						want, check, effects = change.ExecFailedClean, "completed failure", nil
 					}
-					var done []string
+					var done []enginetest.Step
 					for _, a := range w.Cloud.Applies() {
 						done = append(done, a.Effects...)
 					}
 					if execs[0].State != want || !slices.Equal(done, effects) {
-						t.Errorf("%s with effects %q, want %s with %q", execs[0].State, done, want, effects)
+						t.Errorf("%s with effects %v, want %s with %v", execs[0].State, done, want, effects)
 					}
 					if got := conclusion(w, pull, "tollgate/apply: "+enginetest.Project); got != check {
 						t.Errorf("check %q, want %q", got, check)
