@@ -173,6 +173,10 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if err != nil {
 		return nil, err
 	}
+	minter, err := credentials(ctx, s, srv.log)
+	if err != nil {
+		return nil, err
+	}
 	artifacts, err := artifact.Open(s.path(s.Artifacts, "artifacts"), s.path(s.ArtifactKey, "artifact.key"))
 	if err != nil {
 		return nil, err
@@ -186,7 +190,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
-		Limits:  engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
+		Credentials: minter, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint(environ),
 		Reconcile: s.Reconcile, Missed: func(kind string) { srv.missed.WithLabelValues(kind).Inc() },
@@ -257,7 +261,11 @@ func newTerraform(ctx context.Context, s settings, environ []string, walls *terr
 	if err != nil {
 		return nil, err
 	}
-	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: terraformEnviron(environ, s.TerraformVars), Key: key, Confinement: walls,
+	env := terraformEnviron(environ, s.TerraformVars)
+	if s.PlanRole != "" && s.ApplyRole != "" {
+		env = withoutOwn(env)
+	}
+	return terraform.New(ctx, terraform.Config{Binary: binary, Mirrors: mirrors, Dir: filepath.Join(s.DataDir, "terraform"), Environ: env, Key: key, Confinement: walls,
 		Trace: func(p terraform.Process) {
 			log.Info("terraform", "command", p.Argv[1], "start", p.Start.UTC(), "duration", p.Duration.Seconds(), "cpu", p.CPU.Seconds(), "exit", p.Exit)
 		}})

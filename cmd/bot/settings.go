@@ -48,6 +48,9 @@ type settings struct {
 	Egress        string        `name:"egress" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
 	SandboxPaths  string        `name:"sandbox-paths" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
 	SandboxMemory int           `name:"sandbox-memory" default:"4096" usage:"memory that Terraform and its providers may use for one plan or apply, in MiB"`
+	PlanRole      string        `name:"aws-plan-role" usage:"ARN of the role that plans run with; it needs to read, and to lock the state (default: the server's own credentials)"`
+	ApplyRole     string        `name:"aws-apply-role" usage:"ARN of the role that applies run with (default: the server's own credentials)"`
+	RoleMinutes   int           `name:"aws-role-minutes" default:"60" usage:"minutes that a role's credentials last; an apply that takes longer fails half-way"`
 	TerraformVars string        `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
 }
 

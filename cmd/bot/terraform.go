@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/tollgate/tollgate/internal/cloud"
 	"github.com/tollgate/tollgate/internal/engine"
 	"github.com/tollgate/tollgate/internal/toolchain"
 )
@@ -49,6 +52,30 @@ func terraformVariables(environ []string) engine.Environment {
 		}
 	}
 	return out
+}
+
+// withoutOwn leaves out the variables by which Terraform would find the server's own credentials.
+func withoutOwn(environ []string) []string {
+	return slices.DeleteFunc(environ, func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(cloud.Own, name)
+	})
+}
+
+// credentials are those of plans and applies, or nil if they use the server's own.
+func credentials(ctx context.Context, s settings, log *slog.Logger) (engine.Credentials, error) {
+	roles := map[cloud.Use]string{}
+	for use, role := range map[cloud.Use]string{cloud.Plan: s.PlanRole, cloud.Apply: s.ApplyRole} {
+		if role != "" {
+			roles[use] = role
+			continue
+		}
+		log.Warn("no role is set, so Terraform gets the server's own credentials", "for", use)
+	}
+	if len(roles) == 0 {
+		return nil, nil
+	}
+	return cloud.New(ctx, cloud.Config{Roles: roles, Lifetime: time.Duration(s.RoleMinutes) * time.Minute})
 }
 
 // findTerraform finds Terraform and the provider mirrors of this machine, and installs Terraform

@@ -18,6 +18,7 @@ import (
 	"github.com/tollgate/tollgate/internal/artifact"
 	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/cloud"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/runner"
@@ -97,6 +98,11 @@ func (e *Engine) launch(ctx context.Context, x store.Execution, repo change.Repo
 	err := e.putClaim(ctx, x, repo, run, p, row)
 	if err == nil {
 		err = runner.RaiseFence(fence, x.Fence)
+	}
+	if err == nil {
+		var env []string
+		env, err = e.mint(ctx, cloud.Apply, repo, x.Number, x.CommitSHA, p)
+		spec.Env = append(spec.Env, env...)
 	}
 	if err == nil {
 		err = e.cfg.Runner.Start(e.runnerDir(x.ID), spec)

@@ -116,6 +116,8 @@ type Config struct {
 	Policies  *gate.Source // those that no repository can remove
 	Pace      Pace
 	Limits    Limits
+	// Credentials are those of plans and applies; nil: they use the server's.
+	Credentials Credentials
 
 	DataDir     string        // logs, workspaces and executions lie below it
 	ServerID    string        // stable across restarts of this server

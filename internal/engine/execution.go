@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/artifact"
 	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/cloud"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/livelog"
 	"github.com/tollgate/tollgate/internal/runner"
@@ -62,6 +63,10 @@ func (e *Engine) layOut(ctx context.Context, x store.Execution, j *job, p store.
 	}
 	m := *s.Module
 	m.Root = filepath.Join(dir, "tree")
+	// What is done before the claim only reads.
+	if m.Environ, err = e.mint(ctx, cloud.Plan, j.pull.Repo, x.Number, x.CommitSHA, p); err != nil {
+		return runner.Spec{}, err
+	}
 	if _, err := e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, m.Root); err != nil {
 		return runner.Spec{}, err
 	}

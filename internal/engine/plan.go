@@ -14,6 +14,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/artifact"
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/cloud"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/hclsource"
@@ -108,6 +109,9 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 		return err
 	}
 	defer prepared.Close()
+	if m.Environ, err = e.mint(ctx, cloud.Plan, j.pull.Repo, j.run.Number, j.run.HeadSHA, *p); err != nil {
+		return err
+	}
 	result, file, err := e.terraformPlan(ctx, j, p, m)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/cloud"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
@@ -101,6 +102,13 @@ func (e *Engine) planApplied(ctx context.Context, x store.Execution, run store.R
 	// A fresh checkout: what was applied could have left something in the other.
 	m := *s.Module
 	m.Root = filepath.Join(dir, "tree")
+	pull, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Pull, error) { return tx.Pull(ctx, x.RepoID, x.Number) })
+	if err != nil {
+		return nil, fmt.Errorf("read pull request: %w", err)
+	}
+	if m.Environ, err = e.mint(ctx, cloud.Plan, pull.Repo, x.Number, x.CommitSHA, p); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}

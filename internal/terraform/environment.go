@@ -53,5 +53,5 @@ func (t *Terraform) environ(m Module, dataDir, cliConfig, scratch string) []stri
 		env = append(env, "TF_VAR_"+name+"="+value)
 	}
 	slices.Sort(env[len(env)-len(m.Variables):])
-	return env
+	return append(env, m.Environ...)
 }

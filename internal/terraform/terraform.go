@@ -134,6 +134,8 @@ type Module struct {
 	// StatePath keeps the state of a module without a remote backend in this file, outside the
 	// checkout. Empty for every other module.
 	StatePath string
+	// Environ are further variables, such as the credentials of this run; never stored.
+	Environ []string `json:"-"`
 }
 
 func (m Module) path() string { return filepath.Join(m.Root, filepath.FromSlash(m.Dir)) }
