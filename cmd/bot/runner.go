@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/spf13/cobra"
 
 	"github.com/tollgate/tollgate/internal/runner"
@@ -13,7 +15,9 @@ func runnerCommand() *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if code := runner.Main(args[0]); code != 0 {
+			// The runner's directory is executions/ID/run in the data directory.
+			at := failpoint[runner.Point](filepath.Join(args[0], "..", "..", ".."))
+			if code := runner.Main(args[0], at); code != 0 {
 				return exitStatus(code)
 			}
 			return nil

@@ -192,7 +192,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
 		Credentials: minter, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
-		Environment: terraformVariables(environ), At: failpoint(environ),
+		Environment: terraformVariables(environ), At: failpoint[engine.Point](s.DataDir),
 		Reconcile: s.Reconcile, Missed: func(kind string) { srv.missed.WithLabelValues(kind).Inc() },
 		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
 }

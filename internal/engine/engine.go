@@ -140,6 +140,9 @@ type Point string
 const (
 	AcceptBeforeCommit Point = "accept.before-commit" // a webhook's task is about to be committed
 	AcceptAfterCommit  Point = "accept.after-commit"  // it is committed, and not yet acknowledged
+	TaskBegins         Point = "task.begins"          // a task was taken from the queue
+	PlanMade           Point = "plan.made"            // Terraform has planned, and the policies have judged; nothing is recorded
+	RunEnded           Point = "run.ended"            // the store knows the verdict, GitHub does not
 	ClaimBefore        Point = "claim.before"         // everything is laid out, nothing claimed
 	ClaimAfter         Point = "claim.after"          // the plan is consumed, nothing started
 	StartAfter         Point = "start.after"          // the runner's process was started
@@ -339,9 +342,13 @@ func mayMend(err error) bool {
 
 // do is the queue's handler. Only what another try may mend is tried again.
 func (e *Engine) do(ctx context.Context, t queue.Task) error {
-	err := e.dispatch(ctx, t)
+	err := e.survive(func() error { return e.dispatch(ctx, t) })
 	var flt *fault.Error
 	switch {
+	case errors.Is(err, errPanic) && t.Attempt < maxPanics:
+		return err
+	case errors.Is(err, errPanic):
+		return queue.Permanent(errors.Join(err, e.survive(func() error { return e.quarantine(ctx, t, err) })))
 	case err == nil, unreachable(err), t.Name == taskReport: // a report is what keeps checks truthful
 		return err
 	case mayMend(err) && t.Attempt < mendAttempts:
@@ -354,6 +361,7 @@ func (e *Engine) do(ctx context.Context, t queue.Task) error {
 }
 
 func (e *Engine) dispatch(ctx context.Context, t queue.Task) error {
+	e.cfg.At(TaskBegins)
 	switch t.Name {
 	case taskEvent:
 		return decoded(ctx, t, e.event)

@@ -102,8 +102,14 @@ func (e *Engine) watch(x store.Execution) {
 			delete(e.applying, x.ID)
 			e.mu.Unlock()
 		}()
-		for e.life.Err() == nil {
-			err := e.follow(e.life, x)
+		for panics := 0; e.life.Err() == nil; {
+			err := e.survive(func() error { return e.follow(e.life, x) })
+			if errors.Is(err, errPanic) {
+				panics++
+			}
+			if panics == maxPanics { // no check stays in progress because nobody can follow
+				err = e.finish(e.life, x, change.ExecUnknown, fault.Public(err), "")
+			}
 			if err == nil {
 				e.gather(x)
 				return

@@ -36,7 +36,7 @@ const planLimit = time.Hour
 // planOne plans and judges one project and records the result, whatever it is.
 func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 	p.StartedAt = time.Now()
-	err := e.planAndJudge(ctx, j, p)
+	err := e.survive(func() error { return e.planAndJudge(ctx, j, p) })
 	if ctx.Err() != nil {
 		return
 	}
@@ -122,6 +122,7 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error 
 		return err
 	}
 	j.conclude(p, source, judged)
+	e.cfg.At(PlanMade)
 	return e.keep(ctx, j, p, m, file, result.JSON)
 }
 

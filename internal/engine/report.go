@@ -28,7 +28,7 @@ import (
 
 // reportSoon reports in the background.
 func (e *Engine) reportSoon(key pullKey) {
-	e.wg.Go(func() { e.reportNow(e.life, key) })
+	e.wg.Go(func() { _ = e.survive(func() error { e.reportNow(e.life, key); return nil }) })
 }
 
 // reportNow reports, and leaves it to a durable task if GitHub does not take it.

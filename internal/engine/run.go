@@ -72,24 +72,22 @@ func (e *Engine) begin(run store.Run, pause time.Duration) {
 // work makes, judges and reports the plans of a run.
 func (e *Engine) work(ctx context.Context, run store.Run) {
 	log := e.cfg.Logger.With("run", run.ID, "pull", run.Number, "head", run.HeadSHA)
-	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		if run.State == change.RunRunning { // interrupted and adopted
-			return tx.OwnRun(ctx, run.ID, e.boot)
-		}
-		return tx.MoveRun(ctx, run.ID, change.RunRunning, nil)
-	})
+	attempt, err := e.beginAttempt(ctx, run)
 	if err != nil {
 		log.Info("run is not started", "reason", err)
 		return
 	}
 	j := &job{run: run}
 	defer func() { _ = os.RemoveAll(e.workDir(run.ID)) }()
-	err = e.prepare(ctx, j)
-	if err == nil {
-		err = e.planAndPreview(ctx, j)
+	if attempt > maxAttempts {
+		err = fault.New(fmt.Sprintf("The server ended %d times while it made this plan.", maxAttempts), "The plan may be what ends it, so it is not made again by itself.",
+			"The server's log and the machine's say why it ended. Comment `/plan` when that is mended.")
+	} else {
+		err = e.survive(func() error { return e.attempt(ctx, j) })
 	}
 	if ctx.Err() != nil {
 		log.Info("run stopped", "cause", context.Cause(ctx))
+		e.forgetAttempt(ctx, run)
 		return // cancelled: the state was recorded; or the server stops: the next one starts it again
 	}
 	state, flt := outcome(j, err)
@@ -108,8 +106,42 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 			return
 		}
 	}
+	e.cfg.At(RunEnded)
 	e.cfg.Ended("run", string(state))
 	e.reportNow(ctx, pullKey{run.RepoID, run.Number})
+}
+
+// beginAttempt makes the run ours and counts that somebody begins with it.
+func (e *Engine) beginAttempt(ctx context.Context, run store.Run) (attempt int, err error) {
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if run.State != change.RunRunning { // or else it was interrupted and adopted
+			if err := tx.MoveRun(ctx, run.ID, change.RunRunning, nil); err != nil {
+				return err
+			}
+		}
+		attempt, err = tx.BeginAttempt(ctx, run.ID, e.boot)
+		return err
+	})
+	return attempt, err
+}
+
+// forgetAttempt keeps an orderly stop of the server from counting against the run.
+func (e *Engine) forgetAttempt(ctx context.Context, run store.Run) {
+	if e.life.Err() == nil {
+		return // it was cancelled
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.ForgetAttempt(ctx, run.ID) }); err != nil {
+		e.cfg.Logger.Warn("forget an attempt", "run", run.ID, "error", err)
+	}
+}
+
+// attempt makes the plans of a run.
+func (e *Engine) attempt(ctx context.Context, j *job) error {
+	if err := e.prepare(ctx, j); err != nil {
+		return err
+	}
+	return e.planAndPreview(ctx, j)
 }
 
 // outcome is the verdict of a run: the worst of its plans.
@@ -448,12 +480,13 @@ func projectsOf(cfg project.Config, found []hclsource.Info) []project.Project {
 func (e *Engine) planAndPreview(ctx context.Context, j *job) error {
 	var preview *change.Preview
 	var wg sync.WaitGroup
-	wg.Go(func() { preview = e.preview(ctx, j) })
+	var broke error
+	wg.Go(func() { broke = e.survive(func() error { preview = e.preview(ctx, j); return nil }) })
 	e.planAll(ctx, j)
 	wg.Wait()
 	notices := e.orphans(ctx, j)
-	if ctx.Err() != nil || preview == nil && len(notices) == 0 {
-		return nil
+	if ctx.Err() != nil || broke != nil || preview == nil && len(notices) == 0 {
+		return broke
 	}
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if preview != nil {

@@ -21,17 +21,31 @@ const inherited = 3
 // from being reported.
 const reserve = 4096
 
+// Point is a place in a runner's work at which a crash must not be taken for anything else.
+type Point string
+
+// The points, in their order.
+const (
+	Started  Point = "runner.started"  // the start is recorded, the command not started
+	Ended    Point = "runner.ended"    // the command has ended, which nobody knows
+	Recorded Point = "runner.recorded" // the end is recorded, the lock not released
+)
+
 // Main is the runner process: "bot runner DIR", as started by Start. It returns the process's exit
-// status, which says only whether everything was recorded. Its messages go to stderr.
-func Main(dir string) int {
-	if err := run(dir); err != nil {
+// status, which says only whether everything was recorded. Its messages go to stderr. It tells at
+// where it is, so that tests can end it there; at may be nil.
+func Main(dir string, at func(Point)) int {
+	if at == nil {
+		at = func(Point) {}
+	}
+	if err := run(dir, at); err != nil {
 		fmt.Fprintln(os.Stderr, "runner:", err)
 		return 1
 	}
 	return 0
 }
 
-func run(dir string) error {
+func run(dir string, at func(Point)) error {
 	// From the first moment on, because a signal that ends the runner leaves an apply unreported.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -67,7 +81,8 @@ func run(dir string) error {
 	if err := writeDurably(dir, startedName, begun); err != nil {
 		return fmt.Errorf("record start: %w", err)
 	}
-	return supervise(dir, spec, lock, output, end, signals)
+	at(Started)
+	return supervise(dir, spec, lock, output, end, signals, at)
 }
 
 // inheritLock takes over the lock from Start. Without it this process was started by somebody
@@ -143,7 +158,7 @@ func refuse(end *os.File, dir string, cause error) error {
 }
 
 // supervise runs the command and records its end.
-func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan os.Signal) error {
+func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan os.Signal, at func(Point)) error {
 	start := startOpenly
 	if spec.Room != nil {
 		start = startConfined
@@ -157,6 +172,7 @@ func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan
 	scrubbed := writeDurably(dir, specName, spec)
 
 	exit := await(cmd, spec, signals)
+	at(Ended)
 	sum, size, err := digest(output)
 	if err != nil {
 		return errors.Join(fmt.Errorf("read output: %w", err), scrubbed)
@@ -165,6 +181,7 @@ func supervise(dir string, spec Spec, lock, output, end *os.File, signals <-chan
 	if err := finish(end, dir, exitName, exit); err != nil {
 		return errors.Join(fmt.Errorf("record end: %w", err), scrubbed)
 	}
+	at(Recorded)
 	if spec.Scratch != "" {
 		return errors.Join(scrubbed, os.RemoveAll(spec.Scratch))
 	}

@@ -20,7 +20,7 @@ import (
 // TestMain lets the test binary play "bot runner DIR", and a server that starts a runner and waits.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && os.Args[1] == "runner" {
-		os.Exit(runner.Main(os.Args[2]))
+		os.Exit(runner.Main(os.Args[2], nil))
 	}
 	if len(os.Args) == 3 && os.Args[1] == "server" {
 		os.Exit(serve(os.Args[2]))

@@ -123,9 +123,15 @@ func (tx *Tx) SetNotices(ctx context.Context, id string, notices []change.Notice
 	return one(ctx, tx, `update runs set notices = ? where id = ?`, toJSON(notices), id)
 }
 
-// OwnRun makes a server process the owner of the run.
-func (tx *Tx) OwnRun(ctx context.Context, id, owner string) error {
-	return one(ctx, tx, `update runs set owner = ? where id = ?`, owner, id)
+// BeginAttempt makes a server process the owner of the run, and returns which attempt at it begins.
+func (tx *Tx) BeginAttempt(ctx context.Context, id, owner string) (attempt int, err error) {
+	err = tx.SQL.QueryRowContext(ctx, `update runs set owner = ?, attempts = attempts + 1 where id = ? returning attempts`, owner, id).Scan(&attempt)
+	return attempt, notFound(err)
+}
+
+// ForgetAttempt takes an attempt back that ended through no fault of the run.
+func (tx *Tx) ForgetAttempt(ctx context.Context, id string) error {
+	return one(ctx, tx, `update runs set attempts = attempts - 1 where id = ?`, id)
 }
 
 // CountPress counts a button that was refused on the newest run, if it has ended.

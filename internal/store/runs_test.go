@@ -131,7 +131,8 @@ func TestWhatIsSetOnARun(t *testing.T) {
 	want.BaseSHA, want.Tree, want.PolicyDigest, want.Config = "base", "tree", "sha256:1", `{"Version":1}`
 	old := run(t, db, "old")
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
-		return errors.Join(tx.SetRunInputs(ctx, want), tx.OwnRun(ctx, "new", "boot-2"))
+		_, err := tx.BeginAttempt(ctx, "new", "boot-2")
+		return errors.Join(tx.SetRunInputs(ctx, want), err)
 	})
 	want.Owner, want.CreatedAt = "boot-2", want.CreatedAt.Truncate(time.Millisecond)
 	same(t, want, run(t, db, "new"))
