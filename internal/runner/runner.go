@@ -225,6 +225,9 @@ func Watch(ctx context.Context, dir string) (Status, error) {
 	defer tick.Stop()
 	for {
 		s, err := Inspect(dir)
+		if s.State == Lost {
+			removeScratch(dir)
+		}
 		if err != nil || s.State != Running {
 			return s, err
 		}
@@ -233,6 +236,14 @@ func Watch(ctx context.Context, dir string) (Status, error) {
 		case <-ctx.Done():
 			return s, ctx.Err()
 		}
+	}
+}
+
+// removeScratch removes what a runner that was killed could not. A directory that stays holds the
+// home of a process, and no secret.
+func removeScratch(dir string) {
+	if spec, err := readSpec(dir); err == nil && spec.Scratch != "" {
+		_ = os.RemoveAll(spec.Scratch)
 	}
 }
 
