@@ -40,6 +40,8 @@ require (
 	modernc.org/sqlite v1.61.1
 )
 
+require github.com/hmarr/codeowners v1.2.1 // indirect
+
 require (
 	github.com/aws/aws-sdk-go-v2/credentials v1.21.0 // indirect
 	github.com/aws/aws-sdk-go-v2/feature/ec2/imds v1.20.9 // indirect

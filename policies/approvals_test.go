@@ -29,12 +29,17 @@ func review(by change.User, state string, minute int) change.Review {
 	}
 }
 
+func commit(sha string) gate.Commit {
+	return gate.Commit{SHA: sha, Author: author, Committer: author, CoAuthors: []change.User{}}
+}
+
 // approved is an apply that the default gate allows; each test changes one thing about it.
 func approved() gate.ApplyInput {
 	return gate.ApplyInput{
 		Pull:            change.Pull{Author: author, Open: true, HeadSHA: "head", Commits: 2},
 		Reviews:         []change.Review{review(reviewer, "approved", 1)},
-		Commits:         []gate.Commit{{SHA: "first", Author: author, Committer: author}, {SHA: "head", Author: author, Committer: author}},
+		Commits:         []gate.Commit{commit("first"), commit("head")},
+		LastPushers:     []change.User{author},
 		Actor:           author,
 		ActorPermission: "write",
 		Trigger:         "comment",
@@ -44,11 +49,33 @@ func approved() gate.ApplyInput {
 			{Rule: "b", Verdict: change.Waived, Severity: change.Deny},
 			{Rule: "c", Verdict: change.Fail, Severity: change.Warn},
 		},
-		Config: gate.ApplyConfig{Approvals: 1, On: []string{"merge", "comment"}},
-		Now:    time.Date(2026, 1, 1, 13, 0, 0, 0, time.UTC),
+		Unwaivable: []string{},
+		Teams:      []change.Team{},
+		Owners:     []gate.Owners{{Commit: "base", Rules: []gate.Owned{}}},
+		Config: gate.ApplyConfig{
+			Approvals: 1, On: []string{"merge", "comment"}, ApproverMayApply: true, Teams: []string{}, Codeowners: true,
+			Destructive: gate.Destructive{Teams: []string{}}, Windows: [][]gate.Window{}, Freezes: []gate.Freeze{},
+		},
+		Now: time.Date(2026, 1, 1, 13, 0, 0, 0, time.UTC),
 	}
 }
 
+// broken is an apply that only two people's word lets pass.
+func broken() gate.ApplyInput {
+	in := approved()
+	in.Reviews, in.Actor = []change.Review{}, second
+	in.Plan.EffectDigest = "sha256:1"
+	in.Findings[0].Verdict, in.Findings[0].Address = change.Fail, "aws_lb.a"
+	in.Config.Teams, in.Owners = []string{"acme/ops"}, []gate.Owners{{Problem: "line 1"}}
+	in.Config.Freezes = []gate.Freeze{{From: "2026-01-01", Until: "2026-01-01", Zone: "UTC", Reason: "holidays"}}
+	in.BreakGlass = &gate.BreakGlass{
+		AskedBy: author, AskedPermission: "write", ConfirmedBy: second, ConfirmedPermission: "write", Reason: "down", Issue: 1,
+		HeadSHA: "head", EffectDigest: "sha256:1", AskedAt: in.Now.Add(-time.Minute), Until: in.Now.Add(time.Minute),
+	}
+	return in
+}
+
+// Covers: T19, T25, T26, T27, T64, T77
 func TestApprovals(t *testing.T) {
 	t.Parallel()
 	set := builtIn(t)
@@ -97,6 +124,44 @@ func TestApprovals(t *testing.T) {
 			in.Commits[0].Committer = stranger
 			in.Reviews = []change.Review{review(reviewer, "approved", 1), review(second, "approved", 2)}
 		}, ""},
+		"approver is a co-author":                {func(in *gate.ApplyInput) { in.Commits[0].CoAuthors = []change.User{reviewer} }, "approvals: reviewer made the change"},
+		"a co-author is unknown":                 {func(in *gate.ApplyInput) { in.Commits[0].CoAuthors = []change.User{stranger} }, "approvals: one more approval is needed"},
+		"another is a co-author":                 {func(in *gate.ApplyInput) { in.Commits[0].CoAuthors = []change.User{helper} }, ""},
+		"approver pushed last":                   {func(in *gate.ApplyInput) { in.LastPushers = []change.User{author, reviewer} }, "approvals: reviewer pushed last"},
+		"another pushed last":                    {func(in *gate.ApplyInput) { in.LastPushers = []change.User{helper} }, ""},
+		"nobody looked who pushed":               {func(in *gate.ApplyInput) { in.LastPushers = nil }, "approvals: was not looked at"},
+		"approver asks for it, which is allowed": {func(in *gate.ApplyInput) { in.Actor = reviewer }, ""},
+		"approver asks for it":                   {func(in *gate.ApplyInput) { in.Actor, in.Config.ApproverMayApply = reviewer, false }, "approvals: reviewer asks for the apply"},
+		"another asks for it":                    {func(in *gate.ApplyInput) { in.Config.ApproverMayApply = false }, ""},
+		"a team has not approved":                {func(in *gate.ApplyInput) { in.Config.Teams = []string{"acme/ops"} }, "teams: Nobody of the team acme/ops approved"},
+		"a team has approved": {func(in *gate.ApplyInput) {
+			in.Config.Teams, in.Teams = []string{"acme/ops"}, []change.Team{{Name: "acme/ops", Members: []int64{2}}}
+		}, ""},
+		"an owner has not approved": {func(in *gate.ApplyInput) {
+			in.Owners[0].Rules = []gate.Owned{{Line: 1, Paths: []string{"a"}, Owners: []string{"@second"}}}
+		}, "owners: a has to be approved by @second"},
+		"an owner has approved": {func(in *gate.ApplyInput) {
+			in.Owners[0].Rules = []gate.Owned{{Line: 1, Paths: []string{"a"}, Owners: []string{"@second", "@reviewer"}}}
+		}, ""},
+		"no window is open": {func(in *gate.ApplyInput) {
+			in.Config.Windows = [][]gate.Window{{{Days: []string{"mon"}, From: "00:00", To: "24:00", Zone: "UTC"}}}
+		}, "windows: No change window is open"},
+		"a window is open": {func(in *gate.ApplyInput) {
+			in.Config.Windows = [][]gate.Window{{{Days: []string{"thu"}, From: "00:00", To: "24:00", Zone: "UTC"}}}
+		}, ""},
+		"a freeze is in force": {func(in *gate.ApplyInput) {
+			in.Config.Freezes = []gate.Freeze{{From: "2026-01-01", Until: "2026-01-01", Zone: "UTC", Reason: "holidays"}}
+		}, "freezes: holidays"},
+		"a freeze has passed": {func(in *gate.ApplyInput) {
+			in.Config.Freezes = []gate.Freeze{{From: "2025-12-01", Until: "2025-12-31", Zone: "UTC", Reason: "holidays"}}
+		}, ""},
+		"the glass is broken":                     {func(in *gate.ApplyInput) { *in = broken() }, ""},
+		"the glass was broken for another commit": {func(in *gate.ApplyInput) { *in = broken(); in.BreakGlass.HeadSHA = "first" }, "break-glass: of another commit"},
+		"one person broke the glass":              {func(in *gate.ApplyInput) { *in = broken(); in.BreakGlass.AskedBy = second }, "break-glass: two different people"},
+		"somebody objects to breaking the glass": {func(in *gate.ApplyInput) {
+			*in = broken()
+			in.Reviews = []change.Review{review(reviewer, "changes_requested", 1)}
+		}, "objections: requested by reviewer"},
 		"commits are missing":                    {func(in *gate.ApplyInput) { in.Pull.Commits = 3 }, "pull-request: list of commits is not complete"},
 		"the head commit is missing":             {func(in *gate.ApplyInput) { in.Commits[1].SHA = "other" }, "pull-request: list of commits is not complete"},
 		"another person committed":               {func(in *gate.ApplyInput) { in.Commits[1].Committer = helper }, ""},
@@ -114,7 +179,7 @@ func TestApprovals(t *testing.T) {
 		"a policy is undetermined":               {func(in *gate.ApplyInput) { in.Findings[0].Verdict = change.Undetermined }, "policies: 1 finding of the policies"},
 		"a verdict is unknown":                   {func(in *gate.ApplyInput) { in.Findings[0].Verdict = "maybe" }, "policies: 1 finding of the policies"},
 		"the plan is not complete":               {func(in *gate.ApplyInput) { in.PlanComplete = false }, "policies: not complete"},
-		"nothing is known":                       {func(in *gate.ApplyInput) { *in = gate.ApplyInput{Config: gate.ApplyConfig{Approvals: 1}} }, "approvals: 0 of 2"},
+		"nothing is known":                       {func(in *gate.ApplyInput) { *in = gate.ApplyInput{Config: gate.ApplyConfig{Approvals: 1}, Now: in.Now} }, "approvals: 0 of 2"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

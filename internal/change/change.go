@@ -71,7 +71,36 @@ type Commit struct {
 	SHA       string `json:"sha"`
 	Author    User   `json:"author"`
 	Committer User   `json:"committer"`
+	CoAuthors []User `json:"co_authors"` // by the trailers of its message
 }
+
+// Team is a team whose word counts, as GitHub knew it at one moment.
+type Team struct {
+	Name    string  `json:"name"`    // "org/team" in lower case
+	Members []int64 `json:"members"` // those of its members who approved
+	Problem string  `json:"problem"` // why nobody can approve for it; empty: somebody can
+}
+
+// People are who has a say beside the reviewers, as GitHub knew them at one moment.
+type People struct {
+	LastPushers []User `json:"last_pushers"`
+	Teams       []Team `json:"teams"`
+}
+
+// Glass is the word of two people that one apply may go without approvals.
+type Glass struct {
+	AskedBy     User      `json:"asked_by"`
+	ConfirmedBy User      `json:"confirmed_by"` // ID 0 until somebody has
+	Reason      string    `json:"reason"`
+	AskedAt     time.Time `json:"asked_at"`
+	Issue       int       `json:"issue"` // that tells everybody of it
+}
+
+// GlassBox is how long after the asking a broken glass may be confirmed and one apply may start.
+const GlassBox = 15 * time.Minute
+
+// Until is the end of its box.
+func (g Glass) Until() time.Time { return g.AskedAt.Add(GlassBox) }
 
 // Project is a Terraform root module that Tollgate plans and applies.
 type Project struct {

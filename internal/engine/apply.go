@@ -55,6 +55,7 @@ type applyRequest struct {
 	Asked     time.Time   `json:"asked"`
 	Replans   int         `json:"replans"`
 	Command   string      `json:"command,omitempty"` // as written; empty for a merge
+	Glass     string      `json:"glass,omitempty"`   // id of the broken glass that it is asked for by
 }
 
 // action names what was asked for in the ledger.
@@ -164,6 +165,8 @@ type facts struct {
 	commits    []change.Commit
 	permission change.Permission
 	comment    github.Comment // that asked, if one did
+	say        say
+	glass      *gate.BreakGlass // that the request refers to, or nil
 }
 
 // facts asks GitHub for everything that the decision rests on, side by side.
@@ -195,6 +198,8 @@ func (e *Engine) facts(ctx context.Context, req applyRequest, known change.Pull)
 	if req.CommentID != 0 {
 		g.Go(func() (err error) { f.comment, err = e.cfg.GitHub.Comment(gctx, req.Repo, req.CommentID); return err })
 	}
+	g.Go(func() (err error) { f.glass, err = e.broken(gctx, req); return err })
+	g.Go(func() (err error) { f.say.people.LastPushers, err = e.lastPushers(gctx, f.pull.Pull); return err })
 	if err := g.Wait(); err != nil {
 		return facts{}, fmt.Errorf("read the facts: %w", err)
 	}
@@ -263,6 +268,11 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 	if !slices.Contains(j.config.Apply.On, req.on()) {
 		return fault.New("This repository is not applied on "+req.on()+".", "Its "+project.File+" says so under `apply.on`.", "Use one of: "+strings.Join(j.config.Apply.On, ", ")+".")
 	}
+	s, err := e.whoHasSay(ctx, v, j.run, j.config.Apply, f.reviews)
+	if err != nil {
+		return err
+	}
+	f.say.owners, f.say.people.Teams = s.owners, s.people.Teams
 	// All are judged before the first is claimed: a change is not applied by halves.
 	var ready []authorised
 	for _, p := range plans {
@@ -358,7 +368,7 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 	if err != nil {
 		return authorised{}, fmt.Errorf("read plan: %w", err)
 	}
-	findings, err := e.judgeAgain(ctx, j, p)
+	findings, unwaivable, err := e.judgeAgain(ctx, j, p)
 	if err != nil {
 		return authorised{}, err
 	}
@@ -366,6 +376,7 @@ func (e *Engine) authorise(ctx context.Context, req applyRequest, f facts, v vie
 	f.reviews = ofEffect(all, since)
 	in := f.input(p, findings, j.config)
 	in.Actor, in.ActorPermission, in.Trigger, in.Now = req.Actor, f.permission, req.Trigger, e.cfg.Now()
+	in.Unwaivable, in.BreakGlass = list(unwaivable), f.glass
 	d, err := e.judgeApply(ctx, j.rules, in)
 	if err != nil {
 		return authorised{}, err
@@ -400,13 +411,14 @@ func ofEffect(reviews []change.Review, since time.Time) []change.Review {
 func (f facts) input(p store.Plan, findings []change.Finding, cfg project.Config) gate.ApplyInput {
 	var commits []gate.Commit
 	for _, c := range f.commits {
+		c.CoAuthors = list(c.CoAuthors)
 		commits = append(commits, gate.Commit(c))
 	}
 	pull := f.pull.Pull
 	pull.UpdatedAt = time.Time{} // every comment changes it, and it decides nothing
-	return gate.ApplyInput{Pull: pull, Reviews: f.reviews, Commits: commits, Plan: p.Summary, Findings: findings,
-		PlanComplete: p.State == change.RunPassed || p.State == change.RunFailed,
-		Config:       gate.ApplyConfig{Approvals: cfg.Apply.Approvals, On: cfg.Apply.On}}
+	return gate.ApplyInput{Pull: pull, Reviews: list(f.reviews), Commits: list(commits), LastPushers: list(f.say.people.LastPushers),
+		Plan: p.Summary, Findings: list(findings), Unwaivable: []string{}, Teams: list(f.say.people.Teams), Owners: list(f.say.owners),
+		PlanComplete: p.State == change.RunPassed || p.State == change.RunFailed, Config: applyConfig(cfg.Apply)}
 }
 
 // sameEffect refuses a plan that does something else than the one that people looked at.
@@ -432,14 +444,14 @@ func sameEffect(v view, p store.Plan) error {
 
 // judgeAgain judges the stored plan by the rules as they are now: policies may be stricter than when
 // the check became green, and a waiver may have expired.
-func (e *Engine) judgeAgain(ctx context.Context, j *job, p store.Plan) ([]change.Finding, error) {
+func (e *Engine) judgeAgain(ctx context.Context, j *job, p store.Plan) (findings []change.Finding, unwaivable []string, err error) {
 	planJSON, err := e.storedJSON(ctx, j.run, p)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	v, err := e.judgePlan(ctx, j.rules, planJSON)
 	// What passes is most of a large plan, and of no interest to whoever decides.
-	return slices.DeleteFunc(v.findings, func(f change.Finding) bool { return f.Verdict == change.Pass }), err
+	return slices.DeleteFunc(v.findings, func(f change.Finding) bool { return f.Verdict == change.Pass }), v.unwaivable, err
 }
 
 // refusedError is a refusal by the apply gate, with every reason that it gave.

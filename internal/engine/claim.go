@@ -61,6 +61,9 @@ func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, a authori
 		if err := tx.Claim(ctx, &x); err != nil {
 			return err
 		}
+		if err := e.spend(ctx, tx, req, x.ID); err != nil {
+			return err
+		}
 		if err := audit.Append(ctx, tx, e.authorisation(req, a.facts, j, p, x)); err != nil {
 			return err
 		}
@@ -133,9 +136,12 @@ func (e *Engine) asBefore(ctx context.Context, req applyRequest, was facts, j *j
 	if again.run.Tree != j.run.Tree || again.run.BaseSHA != j.run.BaseSHA || again.run.ProtectedSHA != j.run.ProtectedSHA {
 		return errBaseMoved
 	}
+	var err error
+	if is.say.people.Teams, err = e.teams(ctx, was.pull.Repo, namesOf(was.say.people.Teams), is.reviews); err != nil {
+		return err
+	}
 	what := flipped(was, is)
 	if what == "" {
-		var err error
 		if is.pull.Pull, err = e.cfg.GitHub.Pull(ctx, req.Repo, req.Number); err != nil {
 			return fmt.Errorf("read pull request: %w", err)
 		}
@@ -171,6 +177,12 @@ func flipped(was, is facts) string {
 		return "the list of its commits"
 	case !reflect.DeepEqual(decisive(was.reviews), decisive(is.reviews)):
 		return "a review, or what a reviewer may do,"
+	case !reflect.DeepEqual(was.say.people.LastPushers, is.say.people.LastPushers):
+		return "who is known to have pushed last"
+	case !reflect.DeepEqual(was.say.people.Teams, is.say.people.Teams):
+		return "who is in a team"
+	case !reflect.DeepEqual(was.glass, is.glass):
+		return "what those may do who broke the glass"
 	case was.permission != is.permission:
 		return "what you may do in this repository"
 	case was.comment != is.comment:
@@ -188,7 +200,7 @@ func (e *Engine) authorisation(req applyRequest, f facts, j *job, p store.Plan, 
 		}
 	}
 	subject := map[string]any{"execution": x.ID, "repository": req.Repo.ID, "pull": req.Number, "project": p.Project.Name, "approvers": approvers,
-		"plan": p.ID, "plan_made": p.FinishedAt, "state_key": x.StateKey, "fence": x.Fence}
+		"break_glass": req.Glass, "plan": p.ID, "plan_made": p.FinishedAt, "state_key": x.StateKey, "fence": x.Fence}
 	for name, value := range grounds(j, p, x) {
 		subject[name] = value
 	}

@@ -78,6 +78,8 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command, 
 		return e.askApply(ctx, ev, cmd)
 	case "unlock", "resolve":
 		return e.resolve(ctx, ev, cmd)
+	case "break-glass":
+		return e.breakGlass(ctx, ev, cmd, comment)
 	case "cancel":
 		return e.cancel(ctx, ev)
 	}

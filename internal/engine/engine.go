@@ -169,6 +169,7 @@ type Engine struct {
 	active   map[string]context.CancelCauseFunc // runs of this process by id
 	applying map[string]bool                    // executions that this process follows
 	policies map[policyKey]policies             // of commits that were judged by lately
+	owners   map[string][]gate.Owners           // of changes that were looked at lately
 
 	compared compared // what the reconciler remembers
 
@@ -209,7 +210,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1), unasked: make(chan struct{}, max(cfg.Workers, 1)),
-		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{}, asked: map[string]shownAnswer{},
+		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{}, owners: map[string][]gate.Owners{}, asked: map[string]shownAnswer{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	workers := 0

@@ -79,6 +79,9 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 	key := pullKey{ev.Repo.ID, ev.Pull}
 	unlock := e.decisions.lock(key)
 	defer unlock()
+	if err := e.brought(ctx, ev); err != nil {
+		return err
+	}
 	pull, err := e.read(ctx, ev.Repo, ev.Pull)
 	if err != nil {
 		return err
@@ -254,6 +257,9 @@ func (e *Engine) refresh(ctx context.Context, ev github.Event) error {
 	}
 	if ev.Action == actionReconcile && !sameReviews(before, pull.Reviews) {
 		e.missed(ev, "a review")
+	}
+	if pull.People, err = e.readPeople(ctx, pull, pull.Reviews); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
 	}
 	if err := e.save(ctx, pull); err != nil {
 		return err

@@ -149,6 +149,8 @@ type verdict struct {
 	judged   int
 	notices  []change.Notice
 	waivers  []string // those that matched
+
+	unwaivable []string // rules among the findings that no waiver covers, as "policy/rule"
 }
 
 // judgePlan judges a plan by every set, and then lets pass what every list of waivers waives today.
@@ -161,7 +163,7 @@ func (e *Engine) judgePlan(ctx context.Context, r rules, planJSON []byte) (verdi
 }
 
 func waive(lists []waiver.List, result gate.Result, now time.Time) verdict {
-	v := verdict{findings: result.Findings, judged: result.ResourcesJudged}
+	v := verdict{findings: result.Findings, judged: result.ResourcesJudged, unwaivable: result.Unwaivable}
 	for i, list := range lists {
 		out := list.Apply(result.Findings, result.Unwaivable, now)
 		v.notices = append(v.notices, out.Notices...)

@@ -167,7 +167,7 @@ func shortEffect(digest string) string {
 }
 
 func (e *Engine) applyReport(v view, x store.Execution) report.Apply {
-	a := report.Apply{Execution: x.Execution, HeadSHA: x.HeadSHA, Fault: x.Fault, Proof: x.Proof, ExternalID: x.ID,
+	a := report.Apply{Execution: x.Execution, Glass: v.glassOf(x.ID), HeadSHA: x.HeadSHA, Fault: x.Fault, Proof: x.Proof, ExternalID: x.ID,
 		DetailsURL: e.url("/executions/" + x.ID), Ended: x.Proofs > 0, Blocked: x.Cause == store.CauseLocked,
 		Resolved: x.Resolved, Evidence: x.Evidence, Unsaved: x.ErroredState != ""}
 	for _, plans := range v.plans {
@@ -341,7 +341,13 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 	if !p.State.Done() || r.ID != v.reviewed().ID && r.ID != v.newest().ID || json.Unmarshal([]byte(r.Config), &cfg) != nil {
 		return nil
 	}
-	f := facts{pull: v.pull, reviews: ofEffect(v.pull.Reviews, v.shownSince(p.Project.Name)), commits: v.pull.Authors}
+	f := facts{pull: v.pull, reviews: ofEffect(v.pull.Reviews, v.shownSince(p.Project.Name)), commits: v.pull.Authors, say: say{people: v.pull.People}}
+	if cfg.Apply.Codeowners {
+		var err error
+		if f.say.owners, err = e.ownersOf(e.life, v, r); err != nil {
+			return unevaluated(e, r, err)
+		}
+	}
 	in := f.input(p, p.Findings, cfg)
 	rules := e.base()
 	for _, commit := range commitsOf(r) {

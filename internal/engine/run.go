@@ -176,7 +176,6 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 		return err
 	}
 	e.reportSoon(keyOf(j.pull.Pull))
-	e.wg.Go(func() { e.readApprovals(ctx, j.pull) })
 	if err := patiently(ctx, func() error { return e.fetch(ctx, j) }); err != nil {
 		return err
 	}
@@ -200,6 +199,7 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 	if err != nil || len(j.plans) == 0 {
 		return err
 	}
+	e.wg.Go(func() { e.readApprovals(ctx, j.pull) })
 	e.reportSoon(keyOf(j.pull.Pull))
 	j.root = filepath.Join(e.workDir(j.run.ID), "tree")
 	if err := os.MkdirAll(e.workDir(j.run.ID), 0o700); err != nil {
@@ -227,7 +227,11 @@ func (e *Engine) readApprovals(ctx context.Context, p store.Pull) {
 	for _, c := range commits {
 		authors = append(authors, change.Commit(c))
 	}
-	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.SetApprovals(ctx, p.Repo.ID, p.Number, reviews, authors) })
+	people, err := e.readPeople(ctx, p, reviews)
+	if err != nil {
+		e.cfg.Logger.Info("teams are not shown", "pull", p.Number, "error", err)
+	}
+	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.SetApprovals(ctx, p.Repo.ID, p.Number, reviews, authors, people) })
 	if err != nil && ctx.Err() == nil {
 		e.cfg.Logger.Warn("keep reviews", "pull", p.Number, "error", err)
 	}
@@ -322,7 +326,7 @@ func conflict(files []string) error {
 
 // settings reads configuration and policies from the base, never from the pull request. Where
 // the pull request is merged already, the base is what it was before, and what was approved had
-// further settings: all of them have to allow it, and the larger number of approvals counts.
+// further settings: all of them have to allow it, and on each point the stricter word counts.
 func (e *Engine) settings(ctx context.Context, j *job, further ...string) error {
 	base := j.run.BaseSHA
 	if ofMerge(j.run) {
@@ -343,8 +347,7 @@ func (e *Engine) settings(ctx context.Context, j *job, further ...string) error 
 		if i == 0 {
 			j.config = cfg
 		}
-		j.config.Apply.Approvals = max(j.config.Apply.Approvals, cfg.Apply.Approvals)
-		j.config.Apply.On = slices.DeleteFunc(slices.Clone(j.config.Apply.On), func(on string) bool { return !slices.Contains(cfg.Apply.On, on) })
+		j.config.Apply = j.config.Apply.And(cfg.Apply)
 		if j.rules, err = e.with(ctx, j.rules, j.run.RepoID, commit, cfg.Policies.Dir); err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ type view struct {
 	plans      map[string][]store.Plan
 	executions []store.Execution
 	checks     map[string]store.Check
+	glasses    []store.Glass // newest first
 }
 
 func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
@@ -39,6 +40,9 @@ func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
 			return v, err
 		}
 		if v.checks, err = tx.Checks(ctx, key.Repo, key.Number); err != nil {
+			return v, err
+		}
+		if v.glasses, err = tx.GlassesOf(ctx, key.Repo, key.Number); err != nil {
 			return v, err
 		}
 		v.plans = map[string][]store.Plan{}

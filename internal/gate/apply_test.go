@@ -124,23 +124,56 @@ requirements contains {"text": "every name is there", "met": true} if {
 	input.plan.counts.delete == 2
 	input.plan_complete
 	input.findings[0].severity == "deny"
+	input.commits[0].co_authors[0].login == "d"
+	input.last_pushers[0].login == "e"
+	input.unwaivable == ["a/b"]
+	input.teams[0].name == "o/t"
+	input.teams[0].members == [7]
+	input.teams[0].problem == ""
+	input.owners[0].commit == "b"
+	input.owners[0].file == "CODEOWNERS"
+	input.owners[0].problem == ""
+	input.owners[0].rules == [{"line": 3, "pattern": "*", "paths": ["p"], "owners": ["@x"]}]
+	input.break_glass.asked_by.login == "f"
+	input.break_glass.asked_permission == "write"
+	input.break_glass.confirmed_by.login == "g"
+	input.break_glass.confirmed_permission == "admin"
+	input.break_glass.reason == "r"
+	input.break_glass.head_sha == "h"
+	input.break_glass.effect_digest == "s"
+	input.break_glass.issue == 9
+	time.parse_rfc3339_ns(input.break_glass.asked_at) < time.parse_rfc3339_ns(input.break_glass.until)
+	input.config.approver_may_apply == false
+	input.config.teams == ["o/t"]
+	input.config.codeowners == true
+	input.config.destructive == {"approvals": 2, "teams": []}
+	input.config.windows == [[{"days": ["mon"], "from": "09:00", "to": "10:00", "zone": "UTC"}]]
+	input.config.freezes == [{"from": "2026-01-01", "until": "2026-01-02", "zone": "UTC", "reason": "q"}]
 	input.config.approvals == 1
 	input.config.on == ["merge"]
 	time.parse_rfc3339_ns(input.now) == 1767225600000000000
 }
 `})
 	got, err := set.JudgeApply(context.Background(), gate.ApplyInput{
-		Pull:            change.Pull{HeadSHA: "h", Author: change.User{ID: 1}},
-		Reviews:         []change.Review{{CommitSHA: "h", Permission: "write"}},
-		Commits:         []gate.Commit{{Committer: change.User{Login: "c"}}},
+		Pull:        change.Pull{HeadSHA: "h", Author: change.User{ID: 1}},
+		Reviews:     []change.Review{{CommitSHA: "h", Permission: "write"}},
+		Commits:     []gate.Commit{{Committer: change.User{Login: "c"}, CoAuthors: []change.User{{Login: "d"}}}},
+		LastPushers: []change.User{{Login: "e"}},
+		Unwaivable:  []string{"a/b"},
+		Teams:       []change.Team{{Name: "o/t", Members: []int64{7}}},
+		Owners:      []gate.Owners{{Commit: "b", File: "CODEOWNERS", Rules: []gate.Owned{{Line: 3, Pattern: "*", Paths: []string{"p"}, Owners: []string{"@x"}}}}},
+		BreakGlass: &gate.BreakGlass{AskedBy: change.User{Login: "f"}, AskedPermission: "write", ConfirmedBy: change.User{Login: "g"}, ConfirmedPermission: "admin",
+			Reason: "r", HeadSHA: "h", EffectDigest: "s", Issue: 9, AskedAt: time.Unix(1, 0).UTC(), Until: time.Unix(2, 0).UTC()},
 		Actor:           change.User{Login: "a"},
 		ActorPermission: "admin",
 		Trigger:         "comment",
 		Plan:            change.PlanSummary{Counts: change.Counts{Delete: 2}},
 		PlanComplete:    true,
 		Findings:        []change.Finding{{Severity: change.Deny}},
-		Config:          gate.ApplyConfig{Approvals: 1, On: []string{"merge"}},
-		Now:             time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		Config: gate.ApplyConfig{Approvals: 1, On: []string{"merge"}, Teams: []string{"o/t"}, Codeowners: true, Destructive: gate.Destructive{Approvals: 2, Teams: []string{}},
+			Windows: [][]gate.Window{{{Days: []string{"mon"}, From: "09:00", To: "10:00", Zone: "UTC"}}},
+			Freezes: []gate.Freeze{{From: "2026-01-01", Until: "2026-01-02", Zone: "UTC", Reason: "q"}}},
+		Now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	})
 	if err != nil || len(got.Requirements) != 1 {
 		t.Errorf("JudgeApply = %+v, %v; want every name to be there", got, err)

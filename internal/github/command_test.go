@@ -27,6 +27,8 @@ func TestParseCommandAccepts(t *testing.T) {
 		"/cancel":                                            {Name: "cancel"},
 		"/help":                                              {Name: "help"},
 		"/plan " + strings.Repeat("a", 194):                  {Name: "plan", Project: strings.Repeat("a", 194)},
+		"/break-glass a/b It's on fire: #1":                  {Name: "break-glass", Project: "a/b", Reason: "It's on fire: #1"},
+		"/break-glass payments@0123abcd":                     {Name: "break-glass", Project: "payments", Plan: "0123abcd"},
 	} {
 		got, ok, hint := github.ParseCommand(body)
 		if !ok || got != want || hint != "" {
@@ -61,6 +63,11 @@ var hostile = []string{
 	"/plan ~", "/plan %2e%2e", "/plan a=b", "/plan {a,b}", "/plan #1", "/plan a\x00b",
 	// Paths.
 	"/plan ..", "/plan ../x", "/plan a/../b", "/plan /etc", "/plan a//b", "/plan a/", "/plan ./a", "/plan a/.",
+	// Breaking the glass.
+	"/break-glass", "/break-glass payments", "/break-glass payments ", "/break-glass payments  because", "/break-glass payments because ", "/break-glass payments@0123abc",
+	"/break-glass payments@0123ABCD", "/break-glass payments@0123abcd because", "/break-glass payments be\u00a0cause", "/break-glass payments b\u0435cause", "/break-glass payments be\tcause",
+	"/break-glass payments because\nof", "/break-glass ../x because", "/break-glass -x because", "/Break-Glass payments because", "/break\u2010glass payments because",
+	"/break-glass a@b because", "/break-glass payments " + strings.Repeat("b", 200),
 	// Malformed.
 	"", "/", "//apply", "/ apply", "apply", "/unlock", "/unlock a b", "/cancel now", "/help me", "/apply/payments", "/plan" + strings.Repeat(" a", 100),
 	"/plan " + strings.Repeat("a", 195), "/plan\xff", "/plan \xc3\x28",

@@ -198,9 +198,10 @@ func (a *App) Commits(ctx context.Context, repo change.Repo, number int) ([]chan
 	answers, err := pages(a, repo, op, func(c *gh.Client, page gh.ListOptions) ([]*gh.RepositoryCommit, *gh.Response, error) {
 		return c.PullRequests.ListCommits(ctx, repo.Owner, repo.Name, number, &page)
 	})
-	commits := make([]change.Commit, 0, len(answers))
+	commits, known := make([]change.Commit, 0, len(answers)), accounts(answers)
 	for _, c := range answers {
-		commits = append(commits, change.Commit{SHA: c.GetSHA(), Author: toUser(c.GetAuthor()), Committer: toUser(c.GetCommitter())})
+		commits = append(commits, change.Commit{SHA: c.GetSHA(), Author: toUser(c.GetAuthor()), Committer: toUser(c.GetCommitter()),
+			CoAuthors: a.coAuthors(c.GetCommit().GetMessage(), known)})
 	}
 	return commits, err
 }

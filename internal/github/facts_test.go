@@ -228,7 +228,7 @@ func TestCommits(t *testing.T) {
 	if err != nil || len(commits) != 150 || len(f.seen()) != 2 {
 		t.Fatalf("%d commits in %d requests, %v", len(commits), len(f.seen()), err)
 	}
-	want := change.Commit{SHA: fmt.Sprintf("%040x", 149), Author: change.User{ID: 1, Login: "ann"}}
+	want := change.Commit{SHA: fmt.Sprintf("%040x", 149), Author: change.User{ID: 1, Login: "ann"}, CoAuthors: []change.User{}}
 	if diff := cmp.Diff(want, commits[149]); diff != "" {
 		t.Errorf("commit (-want +got):\n%s", diff)
 	}

@@ -219,18 +219,6 @@ func (r *reader) version(n ast.Node) {
 	}
 }
 
-func (r *reader) apply(n ast.Node, a *Apply) {
-	r.mapping(n, "`apply`", nil, fields{
-		"on": func(n ast.Node) {
-			a.On = r.texts(n, "`apply.on`", oneOf(OnMerge, OnComment))
-		},
-		"approvals": func(n ast.Node) {
-			// Never 0: somebody other than the author has to have agreed.
-			a.Approvals = r.number(n, "`apply.approvals`", 1, maxApprovals)
-		},
-	})
-}
-
 func (r *reader) policies(n ast.Node, p *Policies) {
 	r.mapping(n, "`policies`", nil, fields{
 		"dir": func(n ast.Node) { p.Dir = r.checked(n, "`policies.dir`", checkDir) },

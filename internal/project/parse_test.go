@@ -26,6 +26,15 @@ projects:
 apply:
   on: [merge]
   approvals: 2
+  approver_may_apply: false
+  teams: [Acme/platform]
+  codeowners: false
+  destructive: {approvals: 3, teams: [acme/dba]}
+  windows:
+    - {days: [mon, thu], from: 09:00, to: "16:30", zone: Europe/Berlin}
+    - {days: [sat], from: 00:00, to: 24:00}
+  freezes:
+    - {from: 2026-12-20, until: 2027-01-04, zone: America/New_York, reason: Christmas sale}
 policies:
   dir: rules/plan
 `
@@ -46,11 +55,41 @@ func TestParseReadsEveryKey(t *testing.T) {
 			},
 			{Project: change.Project{Name: "base/network", Dir: ".", Workspace: "default", Engine: "terraform", Environment: "base/network"}},
 		},
-		Apply:    project.Apply{On: []string{"merge"}, Approvals: 2},
+		Apply: project.Apply{On: []string{"merge"}, Approvals: 2, Teams: []string{"acme/platform"},
+			Destructive: project.Destructive{Approvals: 3, Teams: []string{"acme/dba"}},
+			Windows: [][]project.Window{{
+				{Days: []string{"mon", "thu"}, From: "09:00", To: "16:30", Zone: "Europe/Berlin"},
+				{Days: []string{"sat"}, From: "00:00", To: "24:00", Zone: "UTC"},
+			}},
+			Freezes: []project.Freeze{{From: "2026-12-20", Until: "2027-01-04", Zone: "America/New_York", Reason: "Christmas sale"}},
+		},
 		Policies: project.Policies{Dir: "rules/plan"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// apply is a configuration with one line below apply.
+func apply(line string) string { return "version: 1\napply:\n  " + line + "\n" }
+
+// The stricter word on each point holds.
+func TestApplyAnd(t *testing.T) {
+	t.Parallel()
+	lax := project.Default().Apply
+	strict := project.Apply{On: []string{"comment"}, Approvals: 2, Teams: []string{"acme/ops"}, Destructive: project.Destructive{Approvals: 3, Teams: []string{"acme/dba"}},
+		Windows: [][]project.Window{{{Days: []string{"mon"}, From: "09:00", To: "10:00", Zone: "UTC"}}}, Freezes: []project.Freeze{{From: "2026-12-20", Until: "2026-12-31", Zone: "UTC", Reason: "x"}}}
+	want := strict
+	want.Codeowners = true
+	for _, got := range []project.Apply{lax.And(strict), strict.And(lax), strict.And(lax).And(strict)} {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+	}
+	other := strict
+	other.Teams, other.Windows = []string{"acme/platform"}, [][]project.Window{{{Days: []string{"tue"}, From: "09:00", To: "10:00", Zone: "UTC"}}}
+	if got := strict.And(other); len(got.Teams) != 2 || len(got.Windows) != 2 || len(got.Freezes) != 1 {
+		t.Errorf("what differs adds up: got %+v", got)
 	}
 }
 
@@ -110,6 +149,24 @@ apply:
 			"line 8: `apply.approvals` must be a number from 1 to 10",
 		},
 	},
+	{name: "a word for a truth", config: apply("codeowners: yes please"), want: []string{"line 3: `apply.codeowners` must be true or false"}},
+	{name: "a truth as text", config: apply(`approver_may_apply: "false"`), want: []string{"line 3: `apply.approver_may_apply` must be true or false"}},
+	{name: "a team without an organisation", config: apply("teams: [platform]"), want: []string{"line 3: `apply.teams`: `platform` must be written"}},
+	{name: "a team that climbs", config: apply("teams: [acme/../x]"), want: []string{"line 3: `apply.teams`: `acme/../x`"}},
+	{name: "no approvals for what destroys", config: apply("destructive: {approvals: 0}"), want: []string{"line 3: `apply.destructive.approvals` must be a number"}},
+	{name: "a misspelt key of what destroys", config: apply("destructive: {team: [acme/dba]}"), want: []string{"line 3: `apply.destructive` cannot have the key `team`: did you mean `teams`?"}},
+	{name: "no windows", config: apply("windows: []"), want: []string{"line 3: `apply.windows` is empty"}},
+	{name: "a window of no day", config: apply("windows: [{days: [], from: 09:00, to: 10:00}]"), want: []string{"line 3: `days` names no day"}},
+	{name: "a window without an end", config: apply("windows: [{days: [mon], from: 09:00}]"), want: []string{"line 3: a window lacks the key `to`"}},
+	{name: "a day that is none", config: apply("windows: [{days: [monday], from: 09:00, to: 10:00}]"), want: []string{"line 3: `days`: `monday` is not one of"}},
+	{name: "an hour that is none", config: apply("windows: [{days: [mon], from: 9:00, to: 24:30}]"), want: []string{"line 3: `from`: `9:00` must be a time", "line 3: `to`: `24:30` must be a time"}},
+	{name: "a window over midnight", config: apply("windows: [{days: [mon], from: 22:00, to: 02:00}]"), want: []string{"line 3: a window has to end later"}, beyondSchema: true},
+	{name: "a zone that is none", config: apply("windows: [{days: [mon], from: 09:00, to: 10:00, zone: Europe/Nowhere}]"), want: []string{"line 3: `zone`: `Europe/Nowhere` is not the name of a time zone"}, beyondSchema: true},
+	{name: "the zone of some machine", config: apply("windows: [{days: [mon], from: 09:00, to: 10:00, zone: Local}]"), want: []string{"line 3: `zone`: `Local`"}, beyondSchema: true},
+	{name: "a zone by its path", config: apply("windows: [{days: [mon], from: 09:00, to: 10:00, zone: ../../etc/passwd}]"), want: []string{"line 3: `zone`: `../../etc/passwd`"}},
+	{name: "a freeze without a reason", config: apply("freezes: [{from: 2026-12-20, until: 2027-01-04}]"), want: []string{"line 3: a freeze lacks the key `reason`"}},
+	{name: "a freeze that ends first", config: apply("freezes: [{from: 2027-01-04, until: 2026-12-20, reason: x}]"), want: []string{"line 3: a freeze cannot end on 2026-12-20"}, beyondSchema: true},
+	{name: "a day of no calendar", config: apply("freezes: [{from: 2026-02-30, until: 2026-03-01, reason: x}]"), want: []string{"line 3: `from`: `2026-02-30` must be a day"}, beyondSchema: true},
 	{name: "name that climbs", config: one("name: a/../b", "dir: a"), want: []string{"line 3: `name`: `a/../b`"}},
 	{name: "name like a flag", config: one("name: -all", "dir: a"), want: []string{"line 3: `name`: `-all`"}},
 	{name: "number as name", config: one("name: 7", "dir: a"), want: []string{"line 3: `name` must be a text"}},

@@ -33,12 +33,6 @@ type Project struct {
 	WhenModified []string // patterns relative to the project's directory
 }
 
-// Apply says when and on whose word a plan is applied.
-type Apply struct {
-	On        []string // merge and comment; empty: never
-	Approvals int      // at least 1
-}
-
 // Policies says where the repository's own policies lie.
 type Policies struct {
 	Dir string // slash-separated, relative to the repository's root
@@ -54,7 +48,7 @@ const (
 func Default() Config {
 	return Config{
 		Version:  1,
-		Apply:    Apply{On: []string{OnMerge, OnComment}, Approvals: 1},
+		Apply:    Apply{On: []string{OnMerge, OnComment}, Approvals: 1, ApproverMayApply: true, Codeowners: true},
 		Policies: Policies{Dir: "policies"},
 	}
 }

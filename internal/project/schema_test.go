@@ -47,6 +47,8 @@ func TestSchemaAcceptsWhatParseAccepts(t *testing.T) {
 		"version: 1\napply: {on: []}\n",
 		"version: 1\napply: {on: [comment], approvals: 10}\npolicies: {dir: .}\n",
 		one("name: a.b_c-d/e", "dir: .hidden/..x/y z"),
+		apply("windows: [{days: [sun], from: 00:00, to: 24:00, zone: America/Argentina/Buenos_Aires}]"),
+		apply("windows: [{days: [sun], from: 00:00, to: 24:00, zone: Etc/GMT+5}]"),
 		one("name: a", "dir: a", "when_modified: []", "depends_on: []", "environment: My Env"),
 	} {
 		if _, err := project.Parse([]byte(config)); err != nil {
@@ -85,6 +87,11 @@ func TestSchemaDefaults(t *testing.T) {
 	}
 	if got := property("policies", "dir"); got != want.Policies.Dir {
 		t.Errorf("dir: %v", got)
+	}
+	for key, want := range map[string]bool{"approver_may_apply": want.Apply.ApproverMayApply, "codeowners": want.Apply.Codeowners} {
+		if got := property("apply", key); got != want {
+			t.Errorf("%s: %v", key, got)
+		}
 	}
 	on, _ := property("apply", "on").([]any)
 	if len(on) != 2 || on[0] != want.Apply.On[0] || on[1] != want.Apply.On[1] {

@@ -20,6 +20,7 @@ func AnswerHelp(projects []string) string {
 | ` + "`/apply NAME@PLAN`" + ` | applies this plan only, named by its id in the check |
 | ` + "`/resolve NAME applied REASON`" + ` | says that an apply whose end is unknown was applied to its end |
 | ` + "`/resolve NAME reconcile REASON`" + ` | says that it was not: what is left is planned again |
+| ` + "`/break-glass NAME REASON`" + ` | in an emergency: asks that one apply may go without approvals; a second person confirms |
 | ` + "`/unlock NAME`" + ` | releases a project after you have made sure that nothing runs |
 | ` + "`/cancel`" + ` | stops the plans of this pull request; an apply is never killed |
 | ` + "`/help`" + ` | this |`)

@@ -97,6 +97,7 @@ func applySummary(a Apply) string {
 	foot := footer(labelled("commit ", short(e.CommitSHA)), labelled("execution ", e.ID), Elapsed(a.Elapsed), pageLink(a.DetailsURL))
 	out := page{limit: MaxSummary - len(foot)}
 	out.block(applyHead(a))
+	out.block(glassLine(a.Glass))
 	out.list("#### Destroys, replaces and forgets", dangerItems(a.Summary), dangerBudget, "such changes", elsewhere(a.DetailsURL))
 	out.fault(a.Fault, "", faultBudget)
 	if e.Reason != "" {

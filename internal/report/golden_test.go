@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -68,6 +69,10 @@ func TestGolden(t *testing.T) {
 	proven.Proof = &change.Proof{Obligations: []change.Obligation{obligation(change.Pass)}}
 	unproven.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{
 		obligation(change.Fail), obligation(change.Pass), obligation(change.Undetermined), obligation("")}}
+	glass := apply(change.ExecApplied)
+	glass.Glass = &change.Glass{AskedBy: change.User{Login: "ada"}, ConfirmedBy: change.User{Login: "grace"}, Issue: 12,
+		Reason: "payments are down: ``` @acme/all <b>see</b> #911", AskedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	issueTitle, issueBody := report.GlassIssue(change.Pull{Number: 7, HeadSHA: headSHA}, "payments", "0a1b2c3d", *glass.Glass)
 	blind := apply(change.ExecApplied)
 	blind.Proof = &change.Proof{Obligations: []change.Obligation{obligation("")}, Fault: fault.New("The plan took longer than 30 minutes.", "", "Comment `/plan` to look.")}
 	policies := gate(change.RunPassed, passed())
@@ -121,6 +126,10 @@ func TestGolden(t *testing.T) {
 		"plan-errored":      show(report.PlanCheck(errored())),
 		"plan-running":      show(report.PlanCheck(running)),
 		"plan-no-changes":   show(report.PlanCheck(other)),
+		"glass-issue":       issueTitle + "\n\n" + issueBody,
+		"glass-asked":       report.AnswerGlassAsked("payments", "0a1b2c3d", *glass.Glass),
+		"glass-broken":      report.AnswerGlassBroken("payments", *glass.Glass),
+		"apply-glass":       show(report.ApplyCheck(glass)),
 		"apply-applied":     show(report.ApplyCheck(apply(change.ExecApplied))),
 		"apply-proven":      show(report.ApplyCheck(proven)),
 		"apply-broken":      show(report.ApplyCheck(unproven)),

@@ -81,7 +81,8 @@ type Plan struct {
 // Apply is what is known of one apply.
 type Apply struct {
 	Execution  change.Execution
-	HeadSHA    string // the commit that carries the check
+	Glass      *change.Glass // two people let it go without approvals, or nil
+	HeadSHA    string        // the commit that carries the check
 	Summary    change.PlanSummary
 	Fault      *fault.Error
 	Ended      bool          // Terraform has ended well, and the result is being looked at

@@ -15,6 +15,7 @@ type Pull struct {
 	change.Pull
 	Reviews       []change.Review
 	Authors       []change.Commit // of all commits, as last read
+	People        change.People   // as last read
 	PushedAt      time.Time       // when the newest head commit was first seen
 	CancelledAt   time.Time       // when somebody last cancelled what was waiting
 	AllowedSHA    string          // head commit of a fork that a maintainer let be planned
@@ -36,25 +37,25 @@ func (tx *Tx) AddDelivery(ctx context.Context, id, meaning, event string) (bool,
 
 // Pull returns one pull request, or ErrNotFound.
 func (tx *Tx) Pull(ctx context.Context, repoID int64, number int) (Pull, error) {
-	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, pushed_at, cancelled_at, allowed, note, comment_id, comment, landed_at, settled_at, unapplied
+	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, people, pushed_at, cancelled_at, allowed, note, comment_id, comment, landed_at, settled_at, unapplied
 		from pulls where repo_id = ? and number = ?`, repoID, number)
 	var p Pull
-	var facts, reviews, authors, note, unapplied string
+	var facts, reviews, authors, people, note, unapplied string
 	var pushed, cancelled, landed, settled int64
-	if err := row.Scan(&facts, &reviews, &authors, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest, &landed, &settled, &unapplied); err != nil {
+	if err := row.Scan(&facts, &reviews, &authors, &people, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest, &landed, &settled, &unapplied); err != nil {
 		return Pull{}, notFound(err)
 	}
 	p.PushedAt, p.CancelledAt, p.LandedAt, p.SettledAt = fromMillis(pushed), fromMillis(cancelled), fromMillis(landed), fromMillis(settled)
-	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, note, &p.Note, unapplied, &p.Unapplied)
+	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, people, &p.People, note, &p.Note, unapplied, &p.Unapplied)
 }
 
 // PutPull writes the facts, reviews and note of a pull request. What was sent to GitHub, and what
 // became of its merge, is left alone.
 func (tx *Tx) PutPull(ctx context.Context, p Pull) error {
-	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, authors, pushed_at, cancelled_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?, ?, ?)
-		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews, authors = excluded.authors,
+	_, err := exec(ctx, tx, `insert into pulls (repo_id, number, facts, reviews, authors, people, pushed_at, cancelled_at, allowed, note) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		on conflict (repo_id, number) do update set facts = excluded.facts, reviews = excluded.reviews, authors = excluded.authors, people = excluded.people,
 		pushed_at = excluded.pushed_at, cancelled_at = excluded.cancelled_at, allowed = excluded.allowed, note = excluded.note`,
-		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), toJSON(p.Authors), millis(p.PushedAt), millis(p.CancelledAt), p.AllowedSHA, faultJSON(p.Note))
+		p.Repo.ID, p.Number, toJSON(p.Pull), toJSON(p.Reviews), toJSON(p.Authors), toJSON(p.People), millis(p.PushedAt), millis(p.CancelledAt), p.AllowedSHA, faultJSON(p.Note))
 	return err
 }
 
@@ -68,9 +69,10 @@ func (tx *Tx) Settle(ctx context.Context, repoID int64, number int, why *fault.E
 	return one(ctx, tx, `update pulls set settled_at = ?, unapplied = ? where repo_id = ? and number = ?`, millis(tx.Now), faultJSON(why), repoID, number)
 }
 
-// SetApprovals writes who reviewed and who wrote a pull request.
-func (tx *Tx) SetApprovals(ctx context.Context, repoID int64, number int, reviews []change.Review, authors []change.Commit) error {
-	return one(ctx, tx, `update pulls set reviews = ?, authors = ? where repo_id = ? and number = ?`, toJSON(reviews), toJSON(authors), repoID, number)
+// SetApprovals writes who reviewed, who wrote, and who has a further say in a pull request.
+func (tx *Tx) SetApprovals(ctx context.Context, repoID int64, number int, reviews []change.Review, authors []change.Commit, people change.People) error {
+	return one(ctx, tx, `update pulls set reviews = ?, authors = ?, people = ? where repo_id = ? and number = ?`,
+		toJSON(reviews), toJSON(authors), toJSON(people), repoID, number)
 }
 
 // OpenPullsAt returns the numbers of the open pull requests of a repository with this head commit.

@@ -126,8 +126,11 @@ func TestSetApprovals(t *testing.T) {
 	})
 	p.Reviews = []change.Review{{ID: 2, State: "approved", CommitSHA: "aaa", Author: change.User{ID: 2, Login: "bob"}, SubmittedAt: time.UnixMilli(9).UTC(), Permission: "admin"}}
 	p.Authors = []change.Commit{{SHA: "aaa", Author: change.User{ID: 1}, Committer: change.User{ID: 3, Bot: true}}}
+	p.People = change.People{LastPushers: []change.User{{ID: 4, Login: "dora"}}, Teams: []change.Team{{Name: "acme/ops", Members: []int64{2}}}}
 	set := func(number int) error {
-		return db.Write(t.Context(), func(tx *store.Tx) error { return tx.SetApprovals(t.Context(), repo, number, p.Reviews, p.Authors) })
+		return db.Write(t.Context(), func(tx *store.Tx) error {
+			return tx.SetApprovals(t.Context(), repo, number, p.Reviews, p.Authors, p.People)
+		})
 	}
 	if err := set(7); err != nil {
 		t.Fatal(err)

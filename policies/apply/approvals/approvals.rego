@@ -5,6 +5,8 @@
 #   policies passed, and when the person who asks may write to the repository.
 package apply.approvals
 
+import data.apply.break_glass
+
 head := input.pull.head_sha
 
 writers := {"write", "maintain", "admin"}
@@ -17,7 +19,15 @@ hands contains user if {
 	some user in [commit.author, commit.committer]
 }
 
+hands contains user if {
+	some commit in input.commits
+	some user in commit.co_authors
+}
+
 makers contains user.id if some user in hands
+
+# Whoever pushed the head has decided what is in it, whoever wrote it.
+pushers contains user.id if some user in input.last_pushers
 
 # GitHub found no account for an e-mail address, so this maker could be anyone, the approver too.
 # Then one approval more is asked for, because one of them may be the maker's own.
@@ -25,10 +35,22 @@ unknown_maker if 0 in makers
 
 default required := 1
 
-required := input.config.approvals + 1 if {
+required := asked + 1 if {
 	unknown_maker
-	input.config.approvals > 0
-} else := input.config.approvals
+	asked > 0
+} else := asked
+
+# Plans that take something away may need more.
+asked := max([input.config.approvals, input.config.destructive.approvals]) if destroys
+
+asked := input.config.approvals if not destroys
+
+default destroys := true
+
+destroys := false if {
+	counts := input.plan.counts
+	(counts.delete + counts.replace) + counts.forget == 0
+}
 
 # The newest decisive review of each person counts; comments decide nothing.
 decisive(person) := [review |
@@ -47,15 +69,26 @@ latest contains review if {
 
 age(review) := [time.parse_rfc3339_ns(review.submitted_at), review.id]
 
-approvers contains review.author.login if {
+# Who approved exactly this commit and counts. The other rules of this gate build on it.
+approved contains {"id": review.author.id, "login": review.author.login} if {
 	some review in latest
 	review.state == "approved"
 	review.commit_sha == head
 	review.permission in writers
 	not review.author.bot
 	not review.author.id in makers
+	not review.author.id in pushers
+	not excluded(review.author)
 	review.author.id != 0
 }
+
+# Whoever asks for the apply is one pair of eyes, where the settings want another.
+excluded(person) if {
+	not input.config.approver_may_apply
+	person.id == input.actor.id
+}
+
+approvers contains user.login if some user in approved
 
 objectors contains review.author.login if {
 	some review in latest
@@ -69,6 +102,7 @@ objectors contains review.author.login if {
 #   id: approvals
 deny contains {"rule": "approvals", "msg": msg} if {
 	not enough
+	not break_glass.holds
 	msg := sprintf("%d of %d approvals of commit %s by people who may write and did not make the change.%s", [
 		count(approvers),
 		required,
@@ -79,9 +113,14 @@ deny contains {"rule": "approvals", "msg": msg} if {
 
 default enough := false
 
-enough if count(approvers) >= required
+enough if {
+	asked >= 0
+	count(approvers) >= required
+	is_array(input.last_pushers)
+}
 
 requirements contains {"text": text, "met": enough} if {
+	not break_glass.holds
 	text := sprintf("%d %s by someone other than the author and the committers%s", [
 		required,
 		plural(required),
@@ -116,15 +155,35 @@ reasons contains sprintf(" %s made the change.", [review.author.login]) if {
 	review.author.id in makers
 }
 
+reasons contains sprintf(" %s pushed last.", [review.author.login]) if {
+	some review in latest
+	review.state == "approved"
+	review.author.id in pushers
+	not review.author.id in makers
+}
+
+reasons contains sprintf(" %s asks for the apply, and the approval of another is wanted.", [review.author.login]) if {
+	some review in latest
+	review.state == "approved"
+	excluded(review.author)
+}
+
+reasons contains " Who pushed last was not looked at." if not is_array(input.last_pushers)
+
+reasons contains " The plan deletes, replaces or forgets something." if {
+	destroys
+	asked > input.config.approvals
+}
+
 reasons contains sprintf(" %s is a bot.", [review.author.login]) if {
 	some review in latest
 	review.state == "approved"
 	review.author.bot
 }
 
-reasons contains " GitHub does not know the author or committer of a commit, who could be the approver, so one more approval is needed." if {
+reasons contains " GitHub does not know the author, committer or co-author of a commit, who could be the approver, so one more approval is needed." if {
 	unknown_maker
-	required > input.config.approvals
+	asked > 0
 }
 
 # METADATA
@@ -163,6 +222,9 @@ all_commits if {
 	some commit in input.commits
 	commit.sha == head
 	count(input.commits) == input.pull.commits
+	every c in input.commits {
+		is_array(c.co_authors)
+	}
 }
 
 # METADATA
@@ -213,7 +275,17 @@ blocking := [f |
 	some f in input.findings
 	not f.severity == "warn"
 	not f.verdict in {"pass", "waived"}
+	not lifted(f)
 ]
+
+# Breaking the glass lifts what a waiver could.
+lifted(f) if {
+	break_glass.holds
+	is_array(input.unwaivable)
+	f.address != ""
+	rule := sprintf("%s/%s", [f.policy, f.rule])
+	not rule in input.unwaivable
+}
 
 findings(n) := "finding" if n == 1
 
