@@ -71,6 +71,7 @@ type server struct {
 	metrics  *prometheus.Registry
 	ended    *prometheus.CounterVec
 	missed   *prometheus.CounterVec
+	alien    *prometheus.CounterVec
 	listener net.Listener
 	http     *http.Server
 }
@@ -80,7 +81,8 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	srv := &server{log: log, metrics: prometheus.NewRegistry(),
 		ended:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_ended_total", Help: "Runs and applies that have ended."}, []string{"what", "state"}),
 		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_webhooks_missed_total", Help: "Events that no webhook told of; Tollgate found them by comparing with GitHub."}, []string{"event"})}
-	srv.metrics.MustRegister(srv.ended, srv.missed, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	srv.alien = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_unmanaged_changes_total", Help: "Changes of base branches that are not applied: pushed without a pull request, or merged without what an apply needs."}, []string{"how"})
+	srv.metrics.MustRegister(srv.ended, srv.missed, srv.alien, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
 			srv.close()
@@ -193,7 +195,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		Credentials: minter, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint[engine.Point](s.DataDir),
-		Reconcile: s.Reconcile, Missed: func(kind string) { srv.missed.WithLabelValues(kind).Inc() },
+		Reconcile: s.Reconcile, Unmanaged: func(how string) { srv.alien.WithLabelValues(how).Inc() }, Missed: func(kind string) { srv.missed.WithLabelValues(kind).Inc() },
 		Ended: func(what, state string) { srv.ended.WithLabelValues(what, state).Inc() }, Logger: srv.log})
 }
 

@@ -129,6 +129,12 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	case v.busy():
 		return e.again(ctx, req) // a plan or an apply of this pull request is under way
 	}
+	if wait, err := e.waitsForEarlier(ctx, v); err != nil || wait {
+		if wait {
+			return e.again(ctx, req)
+		}
+		return e.unlessTransient(ctx, req, err)
+	}
 	f, err := e.facts(ctx, req, v.pull.Pull)
 	if err != nil {
 		return e.unlessTransient(ctx, req, err)
@@ -139,7 +145,11 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 	if err := e.save(ctx, f.pull); err != nil {
 		return err
 	}
+	learnt := f.pull.Merged && !v.pull.Merged
 	v.pull = f.pull
+	if learnt {
+		return e.again(ctx, req) // something may have been merged before it
+	}
 	if flt := precondition(req, f, v); flt != nil {
 		return e.refuse(ctx, req, flt)
 	}
@@ -503,6 +513,10 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 	})
 	if err != nil {
 		return err
+	}
+	if req.Trigger == triggerMerge {
+		e.cfg.Unmanaged("merge")
+		e.cfg.Logger.Error("a merged pull request is not applied", "repository", req.Repo.ID, "pull", req.Number, "reason", r.Fault.Text())
 	}
 	e.reportSoon(pullKey{req.Repo.ID, req.Number})
 	return nil

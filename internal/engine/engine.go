@@ -127,6 +127,7 @@ type Config struct {
 	Environment Environment
 	Now         func() time.Time         // the clock that requests and plans age by; time.Now if nil
 	Ended       func(what, state string) // told of each run and each apply that ends, for metrics; or nil
+	Unmanaged   func(how string)         // told of each change of a base branch that is not applied, for metrics; or nil
 	Missed      func(kind string)        // told of each event that no webhook told of, for metrics; or nil
 	At          func(Point)              // told where the work is, so that tests can end it there; or nil
 	Bubble      bool                     // it runs in a bubble of testing/synctest: see queue.Config
@@ -164,9 +165,11 @@ type Engine struct {
 	decisions keyed // one decision at a time for each pull request
 	reports   keyed // one report at a time for each pull request
 	branches  keyed // one look at a time at each branch
+	walks     keyed // and one at its history
 
 	mu       sync.Mutex
 	active   map[string]context.CancelCauseFunc // runs of this process by id
+	nowhere  map[string]time.Time               // commits by when they were first seen without a pull request
 	applying map[string]bool                    // executions that this process follows
 	policies map[policyKey]policies             // of commits that were judged by lately
 	owners   map[string][]gate.Owners           // of changes that were looked at lately
@@ -202,6 +205,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.Now = time.Now
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Unmanaged == nil {
+		cfg.Unmanaged = func(string) {}
+	}
 	if cfg.Missed == nil {
 		cfg.Missed = func(string) {}
 	}
@@ -210,7 +216,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1), unasked: make(chan struct{}, max(cfg.Workers, 1)),
-		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, policies: map[policyKey]policies{}, owners: map[string][]gate.Owners{}, asked: map[string]shownAnswer{},
+		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, nowhere: map[string]time.Time{}, policies: map[policyKey]policies{}, owners: map[string][]gate.Owners{}, asked: map[string]shownAnswer{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	workers := 0

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -83,11 +84,15 @@ func (e *Engine) settleBranch(ctx context.Context, b branchKey) error {
 	if err != nil {
 		return err
 	}
+	err = e.walk(ctx, b, tip)
+	early := errors.Is(err, errUnmapped)
+	if err != nil && !early {
+		return err
+	}
 	numbers, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]int, error) { return tx.PullsUnder(ctx, b.Repo.ID, b.Ref) })
 	if err != nil {
 		return err
 	}
-	early := false
 	for _, n := range numbers {
 		wait, err := e.planOnto(ctx, pullKey{b.Repo.ID, n}, b.Ref, tip)
 		if err != nil {
@@ -146,8 +151,19 @@ func (v view) mayPlanAgain() bool {
 	return v.pull.Open && v.pull.Note == nil && v.reviewed().ID != "" && !applying && (v.newest().State.Done() || !servesApply(v.newest()))
 }
 
-// planAgain starts a run that nobody asked for. The caller holds the decision lock.
+// planAgain starts a run that nobody asked for, unless the pull request is not what it was known to be:
+// what moved the branch may be its own merge. The caller holds the decision lock.
 func (e *Engine) planAgain(ctx context.Context, p store.Pull, reason string) error {
+	now, err := e.read(ctx, p.Repo, p.Number)
+	if errors.Is(err, github.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if untold(p, store.Run{HeadSHA: p.HeadSHA}, now.Pull, false) != "" {
+		return e.put(ctx, taskEvent, github.Event{Kind: github.KindPullRequest, InstallationID: p.Repo.InstallationID, Repo: p.Repo, Pull: p.Number, Action: actionReconcile}, time.Time{})
+	}
 	if err := e.startRun(ctx, p, reason); err != nil {
 		return err
 	}

@@ -30,10 +30,14 @@ func TestANewHeadDoesNotInheritAVerdict(t *testing.T) {
 func TestARunThatWasMadeAgainAndStoppedIsNotWhatPeopleSaw(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[change.RunState]string{change.RunCancelled: "opened", change.RunSuperseded: "opened", change.RunPassed: "again", change.RunErrored: "again", change.RunRunning: "again"} {
-		v := sees([]store.Run{aRun("again", reasonBaseMoved, state), aRun("opened", "opened", change.RunPassed)}, nil)
+		v := sees([]store.Run{aRun("again", reasonBaseMoved, state), aRun("opened", "opened", change.RunPassed)}, map[string][]store.Plan{"again": {aPlan("p", "app", state)}})
 		if got := v.reviewed().ID; got != want {
 			t.Errorf("with a run that is %s: %q, want %q", state, got, want)
 		}
+	}
+	nothing := sees([]store.Run{aRun("again", reasonBaseMoved, change.RunPassed), aRun("opened", "opened", change.RunPassed)}, nil)
+	if got := nothing.reviewed().ID; got != "opened" {
+		t.Errorf("a run without plans: %q", got)
 	}
 	v := sees([]store.Run{aRun("asked for", "/plan", change.RunCancelled), aRun("opened", "opened", change.RunPassed)}, nil)
 	if got := v.reviewed().ID; got != "asked for" {

@@ -269,6 +269,9 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 		return err
 	}
 	j.run.BaseSHA, j.run.ProtectedSHA = commits.Base, ""
+	if err := e.beginHistory(ctx, branchKey{repo, j.run.BaseRef}, commits.Base); err != nil {
+		return err
+	}
 	if main := j.pull.DefaultRef; main != "" && main != j.run.BaseRef {
 		// Anybody with write permission can make a branch with settings of their own and open a
 		// pull request onto it, so those of the default branch hold as well.

@@ -46,9 +46,11 @@ func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
 			return v, err
 		}
 		v.plans = map[string][]store.Plan{}
+		reviewed := true // or may be what is reviewed
 		for i, r := range v.runs {
 			// Texts and findings are megabytes; only what may still be shown needs them.
-			whole := i == 0 || r.ID == v.reviewed().ID || v.unfinished(r)
+			whole := i == 0 || reviewed && !servesApply(r) || v.unfinished(r)
+			reviewed = reviewed && (servesApply(r) || madeAgain(r))
 			if v.plans[r.ID], err = tx.PlansOf(ctx, r.ID, whole); err != nil {
 				return v, err
 			}
@@ -72,12 +74,13 @@ func (v view) newest() store.Run {
 }
 
 // reviewed is the newest run that people could look at before they approved: one that was not
-// made to serve an apply. One that was made again by itself and stopped, such as by the merge, hides
-// nothing of what they saw before.
+// made to serve an apply. One that was made again by itself and has no plan, or was stopped, such as
+// by the merge, hides nothing of what they saw before.
 func (v view) reviewed() store.Run {
 	for _, r := range v.runs {
 		stopped := r.State == change.RunCancelled || r.State == change.RunSuperseded
-		if !servesApply(r) && !(stopped && madeAgain(r)) {
+		void := stopped || r.State.Done() && len(v.plans[r.ID]) == 0
+		if !servesApply(r) && !(void && madeAgain(r)) {
 			return r
 		}
 	}

@@ -246,7 +246,7 @@ func (p *page) overview(pull Pull) {
 	}
 	for _, pl := range plans {
 		if pl.State.Done() && pl.State != change.RunCancelled && pl.State != change.RunSuperseded {
-			p.project(pl, len(plans) > 1, pull.consumed(pl))
+			p.project(pl, len(plans) > 1, pull.consumed(pl) || pull.Unapplied != nil)
 		}
 	}
 	p.notices(pull.Notices, newSource(pull.Pull, pull.Pull.HeadSHA))
@@ -291,7 +291,7 @@ func projectRow(p Plan) string {
 }
 
 // project is what a reviewer has to know of one project; what its plan still needs is moot once it
-// is consumed.
+// is consumed, or refused after the merge.
 func (p *page) project(pl Plan, named, consumed bool) {
 	inner := page{limit: min(projectBudget, p.room()-2)}
 	where := elsewhere(pl.DetailsURL)

@@ -141,3 +141,57 @@ func (tx *Tx) PullsOfState(ctx context.Context, stateKey string, before time.Tim
 	}
 	return out, rows.Err()
 }
+
+// Landing is a commit that came onto a branch.
+type Landing struct {
+	Seq    int64
+	SHA    string
+	Number int // the pull request that it came from; 0: none
+}
+
+// LandingStart is in place of a pull request where the history of a branch begins.
+const LandingStart = -1
+
+// Landing returns a commit of a branch, or ErrNotFound.
+func (tx *Tx) Landing(ctx context.Context, repoID int64, ref, sha string) (l Landing, err error) {
+	err = tx.SQL.QueryRowContext(ctx, `select seq, sha, number from landings where repo_id = ? and ref = ? and sha = ?`, repoID, ref, sha).Scan(&l.Seq, &l.SHA, &l.Number)
+	return l, notFound(err)
+}
+
+// LastLanding returns the last commit of a branch, or the zero value.
+func (tx *Tx) LastLanding(ctx context.Context, repoID int64, ref string) (l Landing, err error) {
+	err = tx.SQL.QueryRowContext(ctx, `select seq, sha, number from landings where repo_id = ? and ref = ? order by seq desc limit 1`, repoID, ref).Scan(&l.Seq, &l.SHA, &l.Number)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return l, err
+}
+
+// AddLanding takes down a commit of a branch.
+func (tx *Tx) AddLanding(ctx context.Context, repoID int64, ref string, l Landing) error {
+	_, err := exec(ctx, tx, `insert into landings (repo_id, ref, seq, sha, number, at) values (?, ?, ?, ?, ?, ?)`, repoID, ref, l.Seq, l.SHA, l.Number, millis(tx.Now))
+	return err
+}
+
+// CutLandings forgets what came onto a branch after seq.
+func (tx *Tx) CutLandings(ctx context.Context, repoID int64, ref string, seq int64) error {
+	_, err := exec(ctx, tx, `delete from landings where repo_id = ? and ref = ? and seq > ?`, repoID, ref, seq)
+	return err
+}
+
+// UnsettledBefore returns the numbers of the pull requests that came onto a branch before seq, not longer
+// ago than since, and of which it is not known that what their merges asked for has ended.
+func (tx *Tx) UnsettledBefore(ctx context.Context, repoID int64, ref string, seq int64, since time.Time) ([]int, error) {
+	return tx.numbers(ctx, `select distinct l.number from landings l left join pulls p on p.repo_id = l.repo_id and p.number = l.number
+		where l.repo_id = ? and l.ref = ? and l.seq < ? and l.at > ? and l.number > 0 and coalesce(p.settled_at, 0) = 0 order by 1`, repoID, ref, seq, millis(since))
+}
+
+// PullMergedAs returns the number of the pull request that became this commit of the branch, or 0.
+func (tx *Tx) PullMergedAs(ctx context.Context, repoID int64, ref, sha string) (int, error) {
+	found, err := tx.numbers(ctx, `select number from pulls where repo_id = ? and json_extract(facts, '$.merged')
+		and json_extract(facts, '$.base_ref') = ? and json_extract(facts, '$.merge_sha') = ? limit 1`, repoID, ref, sha)
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	return found[0], nil
+}

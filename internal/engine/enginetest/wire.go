@@ -181,3 +181,6 @@ func (h *Hooks) send(r *http.Request) (*http.Response, error) {
 	}
 	return resp, err
 }
+
+// Body is what it tells.
+func (h Hook) Body() string { return string(h.body) }

@@ -67,6 +67,8 @@ type World struct {
 	Cloud  *Cloud
 	Hooks  *Hooks
 
+	Reconcile time.Duration // of servers that are started from now on; 0: never
+
 	t      testing.TB
 	parts  *Parts
 	dir    string
