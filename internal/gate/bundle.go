@@ -43,7 +43,7 @@ func Open(name string) (fs.FS, error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "The policies "+name+" cannot be opened: "+reason(err)+".",
 			"A set that is read in part would let changes pass unjudged.",
-			"Give a directory or a .tar.gz that holds the folders plan and apply, without links.")
+			"Give a directory or a .tar.gz that holds the folders source, plan and apply, without links.")
 	}
 	return files.fs()
 }
@@ -83,8 +83,8 @@ func OpenPinned(name, pin string) (fs.FS, error) {
 		return nil, fault.New("The policies "+name+" hold "+waiversFile+".", "Waivers belong to the repository whose resources they name, where their owners review them.",
 			"Move them to the policy folder of the repository.")
 	case !slices.ContainsFunc(src.Files, below):
-		return nil, fault.New("The policies "+name+" hold nothing below plan or apply.", "They would change nothing, while their author believes otherwise.",
-			"Put plan and apply in the root of the set; an archive of the folder around them has them one level too low.")
+		return nil, fault.New("The policies "+name+" hold nothing below source, plan or apply.", "They would change nothing, while their author believes otherwise.",
+			"Put source, plan and apply in the root of the set; an archive of the folder around them has them one level too low.")
 	}
 	return fsys, nil
 }

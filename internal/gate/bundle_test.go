@@ -202,8 +202,8 @@ func TestOpenPinned(t *testing.T) {
 		"another pin":       {archive(t, packed("")...), other, []string{"have the digest " + pin + ", and not " + other}},
 		"half a pin":        {archive(t, packed("")...), pin[:20], []string{"have the digest " + pin}},
 		"one comment more":  {unpacked(t, with(sound, map[string]string{"lib/words.rego": sound["lib/words.rego"] + "# x\n"})), pin, []string{"have the digest sha256:", pin}},
-		"one level too low": {archive(t, packed("policies/")...), digest(t, moved), []string{"hold nothing below plan or apply"}},
-		"nothing":           {t.TempDir(), digest(t, nil), []string{"hold nothing below plan or apply"}},
+		"one level too low": {archive(t, packed("policies/")...), digest(t, moved), []string{"hold nothing below source, plan or apply"}},
+		"nothing":           {t.TempDir(), digest(t, nil), []string{"hold nothing below source, plan or apply"}},
 		"with waivers":      {unpacked(t, waivers), digest(t, waivers), []string{"hold waivers.yaml"}},
 	}
 	for name, test := range tests {

@@ -82,6 +82,11 @@ func (p *program) finding(q question, term *ast.Term, res resources) (change.Fin
 	if f.Verdict != change.Fail && f.Verdict != change.Undetermined {
 		return f, p.broken(fmt.Sprintf("%s has a member with the verdict %q", q.ref, f.Verdict))
 	}
+	if p.gate == ForSources {
+		if err := p.place(&f, q, object); err != nil {
+			return f, err
+		}
+	}
 	p.describe(&f)
 	if p.gate == ForPlans { // an apply is denied or not, whatever the plan touches
 		f.NoOp = res.noOp[f.Address]
@@ -94,6 +99,29 @@ func (p *program) finding(q question, term *ast.Term, res resources) (change.Fin
 	}
 	p.levels.rate(&f)
 	return f, nil
+}
+
+// place takes over where in the code a finding is.
+func (p *program) place(f *change.Finding, q question, object ast.Object) error {
+	file, line := object.Get(ast.InternedTerm("file")), object.Get(ast.InternedTerm("line"))
+	if file == nil && line == nil {
+		return nil
+	}
+	name, ok := ast.String(""), file != nil
+	if ok {
+		name, ok = file.Value.(ast.String)
+	}
+	number := 0
+	if ok && line != nil {
+		n, isNumber := line.Value.(ast.Number)
+		number, ok = n.Int()
+		ok = ok && isNumber && number > 0
+	}
+	if !ok {
+		return p.broken(q.ref + " has a member whose file is no string, or whose line is no positive number")
+	}
+	f.File, f.Line, f.EndLine = string(name), number, number
+	return nil
 }
 
 // describe fills in what the METADATA of the rule says.

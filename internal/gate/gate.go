@@ -1,11 +1,11 @@
-// Package gate judges documents with Rego: may this plan be applied at all, and may this person
-// apply it now. It hides the policy engine and fails closed: what was not judged is never allowed.
+// Package gate judges documents with Rego: may this code be run at all, may this plan be applied, and
+// may this person apply it now. It hides the policy engine and fails closed: what was not judged is never allowed.
 //
 // # What a policy set looks like
 //
-// A set is a file tree with a folder per gate, plan/ and apply/. Rules are ordinary Rego v1 in any
+// A set is a file tree with a folder per gate, source/, plan/ and apply/. Rules are ordinary Rego v1 in any
 // package whose file lies below the gate's folder; the same package name in two gates means two
-// packages. Files elsewhere in the tree are libraries for both gates. Data files (*.json, *.yaml,
+// packages. Files elsewhere in the tree are libraries for all gates. Data files (*.json, *.yaml,
 // *.yml) are mounted under data at the path of their folder, as "opa test" and conftest do it.
 // Test files (*_test.rego), which must not define what the gate asks for, and folders called testdata
 // are no part of a set; waivers.yaml at its root is, but no data.
@@ -14,7 +14,7 @@
 //
 //	deny, violation, warn   sets of findings; a suffix is allowed, as in deny_public_bucket
 //	exception               conftest's exceptions: sets of arrays of suffixes, which waive deny_SUFFIX
-//	judged                  objects {rule, address}: what a rule looked at (plan gate)
+//	judged                  objects {rule, address}: what a rule looked at (source and plan gate)
 //	requirements            objects {text, met}: what an apply needs (apply gate)
 //
 // A finding is a string, or an object with msg and optionally:
@@ -26,6 +26,7 @@
 //	remediation  what to write instead; without it custom.remediation of the METADATA
 //	touched      whether the plan changes what the finding is about; without it the gate looks
 //	             the address up
+//	file, line   where it is (source gate), for which the attribute stands in other gates
 //
 // Findings of warn, and of rules with custom.severity "warn", do not block. Nor does a finding about
 // what the plan does not touch: an old sin must be seen but must not block an unrelated change. An
@@ -54,6 +55,7 @@ import (
 
 // The gates of a set, for Compile.
 const (
+	ForSources = "source"
 	ForPlans   = "plan"
 	ForApplies = "apply"
 )
@@ -62,6 +64,7 @@ const (
 type Set struct {
 	name   string
 	digest string
+	source *program
 	plan   *program
 	apply  *program
 }
@@ -72,12 +75,12 @@ func Load(name string, fsys fs.FS) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Compile(src, ForPlans, ForApplies)
+	return Compile(src, ForSources, ForPlans, ForApplies)
 }
 
 // Compile compiles the rules of a set for the given gates. It returns a *fault.Error that names the
 // file unless every file of these gates is sound and at least one rule can say no. That the set has
-// no rules for a gate is no error; see JudgesPlans and JudgesApplies.
+// no rules for a gate is no error; see JudgesSources, JudgesPlans and JudgesApplies.
 func Compile(src *Source, gates ...string) (*Set, error) {
 	wanted := func(file string) bool {
 		return file != waiversFile && (gateOf(file) == "" || slices.Contains(gates, gateOf(file)))
@@ -85,7 +88,7 @@ func Compile(src *Source, gates ...string) (*Set, error) {
 	if err := noVerdictInTests(src, wanted); err != nil {
 		return nil, err
 	}
-	if !src.judges(ForPlans) && !src.judges(ForApplies) {
+	if !src.Judges(ForSources) && !src.Judges(ForPlans) && !src.Judges(ForApplies) {
 		return nil, noPolicy(src.Name)
 	}
 	parsed, err := src.parse(func(file string) bool { return !isTest(file) && wanted(file) })
@@ -93,10 +96,12 @@ func Compile(src *Source, gates ...string) (*Set, error) {
 		return nil, err
 	}
 	s := &Set{name: src.Name, digest: src.digest()} // of what is compiled, whatever it was said to be
-	var planErr, applyErr error
+	var sourceErr, planErr, applyErr error
 	var wait sync.WaitGroup
 	for _, gate := range gates {
 		switch gate {
+		case ForSources:
+			wait.Go(func() { s.source, sourceErr = compile(parsed, gate) })
 		case ForPlans:
 			wait.Go(func() { s.plan, planErr = compile(parsed, gate) })
 		case ForApplies:
@@ -104,7 +109,7 @@ func Compile(src *Source, gates ...string) (*Set, error) {
 		}
 	}
 	wait.Wait()
-	if err := cmp.Or(planErr, applyErr); err != nil {
+	if err := cmp.Or(sourceErr, planErr, applyErr); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -113,7 +118,7 @@ func Compile(src *Source, gates ...string) (*Set, error) {
 func noPolicy(set string) error {
 	return fault.New("The policy set "+set+" holds no policy.",
 		"A gate without rules would let everything pass.",
-		"Put Rego files with deny rules below "+set+"/plan or "+set+"/apply.")
+		"Put Rego files with deny rules below "+set+"/source, "+set+"/plan or "+set+"/apply.")
 }
 
 // Name is the name that the set was loaded under.
@@ -121,6 +126,9 @@ func (s *Set) Name() string { return s.name }
 
 // Digest is "sha256:…" over the names and contents of all policy and data files of the set.
 func (s *Set) Digest() string { return s.digest }
+
+// JudgesSources reports whether the set has rules for code and was compiled for them.
+func (s *Set) JudgesSources() bool { return s.source != nil }
 
 // JudgesPlans reports whether the set has rules for plans and was compiled for them.
 func (s *Set) JudgesPlans() bool { return s.plan != nil }

@@ -87,7 +87,7 @@ func everyLevelRead(src *sources, gate string) error {
 		switch dir, root := path.Dir(file), gateOf(file); {
 		case root != "" && root != gate:
 		case has && (root == "" || !folders[dir]):
-			return unread(src.name, file, "has levels, but no policy of plan/ or apply/ lies beside it")
+			return unread(src.name, file, "has levels, but no policy of a gate lies beside it")
 		case !holdsPolicies(folders, dir):
 			if stray := strayLevels(dir, doc, gate, folders); stray != "" {
 				return unread(src.name, file, "has levels for "+stray+", but no policy lies there")

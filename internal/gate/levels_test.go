@@ -118,11 +118,11 @@ func TestLevelsThatDoNotLoad(t *testing.T) {
 		"in the root, other data": {"data.json", `{"plan": {"tables": {"levels": {"1": "x"}}}}`, ""},
 		"in the root, parameters": {"data.json", `{"plan": {"tls": {"parameters": {"levels": {"old": "warn"}}}}}`, ""},
 		"in the root, other gate": {"data.json", `{"apply": {"levels": {"old": "warn"}}}`, "set/data.json of the policies has levels for apply, but no policy lies there"},
-		"of the root":             {"data.yaml", "levels: {old: warn}", "set/data.yaml of the policies has levels, but no policy of plan/ or apply/ lies beside it"},
+		"of the root":             {"data.yaml", "levels: {old: warn}", "set/data.yaml of the policies has levels, but no policy of a gate lies beside it"},
 		"of the root, no levels":  {"data.yaml", "level: {old: warn}", ""},
-		"of a library":            {"lib/x.yaml", "levels: {old: warn}", "set/lib/x.yaml of the policies has levels, but no policy of plan/"},
+		"of a library":            {"lib/x.yaml", "levels: {old: warn}", "set/lib/x.yaml of the policies has levels, but no policy of a gate"},
 		"a library's other data":  {"lib/x.yaml", "words: {levels: [1, 2]}", ""},
-		"of the gate's folder":    {"plan/x.yaml", "levels: {old: warn}", "set/plan/x.yaml of the policies has levels, but no policy of plan/"},
+		"of the gate's folder":    {"plan/x.yaml", "levels: {old: warn}", "set/plan/x.yaml of the policies has levels, but no policy of a gate"},
 		"from the gate's folder":  {"plan/x.yaml", "tls: {levels: {old: warn}}", ""},
 		"from there, elsewhere":   {"plan/x.yaml", "tsl: {levels: {old: warn}}", "set/plan/x.yaml of the policies has levels for plan/tsl"},
 		"parameters called so":    {"plan/tls/x.yaml", "parameters: {levels: {1: x}}", ""},
@@ -135,10 +135,10 @@ func TestLevelsThatDoNotLoad(t *testing.T) {
 		"unknown key":             {"plan/tls/x.yaml", "levels: {old: {unknown: warn}}", "the rule old has unknown: warn, which is no level"},
 		"unknown word below":      {"plan/tls/x.yaml", "levels: {old: {fail: ignore}}", "the rule old has fail: ignore, which is no level"},
 		"no mapping":              {"plan/tls/x.yaml", "levels: [old]", "they are no mapping"},
-		"beside no policy":        {"plan/tsl/x.yaml", "levels: {old: warn}", "set/plan/tsl/x.yaml of the policies has levels, but no policy of plan/ or apply/ lies beside it"},
-		"below a policy":          {"plan/tls/x/x.yaml", "levels: {old: warn}", "set/plan/tls/x/x.yaml of the policies has levels, but no policy of plan/"},
+		"beside no policy":        {"plan/tsl/x.yaml", "levels: {old: warn}", "set/plan/tsl/x.yaml of the policies has levels, but no policy of a gate lies beside it"},
+		"below a policy":          {"plan/tls/x/x.yaml", "levels: {old: warn}", "set/plan/tls/x/x.yaml of the policies has levels, but no policy of a gate"},
 		"below, other data":       {"plan/tls/x/x.yaml", "words: {levels: {old: warn}}", ""},
-		"in the other gate":       {"apply/x.yaml", "levels: {old: warn}", "set/apply/x.yaml of the policies has levels, but no policy of plan/ or apply/ lies beside it"},
+		"in the other gate":       {"apply/x.yaml", "levels: {old: warn}", "set/apply/x.yaml of the policies has levels, but no policy of a gate lies beside it"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

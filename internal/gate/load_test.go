@@ -98,7 +98,7 @@ func TestLoad(t *testing.T) {
 		"function instead of a set": {map[string]string{
 			"plan/tls/tls.rego": "package plan.tls\n\ndeny(x) := x\n"}, "defines deny as a function"},
 		"rule that nothing asks for": {map[string]string{
-			"lib/words.rego": "package lib.words\n\nshout(x) := upper(x)\n\ndeny contains \"x\"\n"}, "outside of plan/ and apply/"},
+			"lib/words.rego": "package lib.words\n\nshout(x) := upper(x)\n\ndeny contains \"x\"\n"}, "outside of source/, plan/ and apply/"},
 		"parameters removed": {map[string]string{
 			"plan/tls/parameters.yaml": ""}, "refers to data.plan.tls.parameters.minimum"},
 		"parameter misspelled": {map[string]string{

@@ -104,7 +104,7 @@ func questions(set, gate string, modules map[string]*ast.Module) ([]question, er
 			}
 			if gateOf(file) != gate {
 				if verdict {
-					return nil, unusable(set, file, "has a rule "+name+" outside of plan/ and apply/, where nothing asks for it", nil)
+					return nil, unusable(set, file, "has a rule "+name+" outside of source/, plan/ and apply/, where nothing asks for it", nil)
 				}
 				continue
 			}

@@ -20,7 +20,7 @@ import (
 )
 
 // gates are the folders of a set whose rules are asked.
-var gates = map[string]bool{"plan": true, "apply": true}
+var gates = map[string]bool{ForSources: true, ForPlans: true, ForApplies: true}
 
 // sources are the files of a set, parsed.
 type sources struct {
@@ -145,8 +145,8 @@ func (s *Source) digest() string {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
-// judges reports whether the set has rules for the gate.
-func (s *Source) judges(gate string) bool {
+// Judges reports whether the set has rules for the gate.
+func (s *Source) Judges(gate string) bool {
 	return slices.ContainsFunc(s.Files, func(f File) bool { return isPolicy(f.Name) && !isTest(f.Name) && gateOf(f.Name) == gate })
 }
 

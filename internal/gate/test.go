@@ -48,7 +48,7 @@ type Coverage struct {
 
 // Test runs the tests of a set that ReadWithTests has read, as "opa test" does, but with the built-ins
 // that a policy may call here. A test that fails is no error; one is a set that does not compile and
-// the end of ctx. A library's tests run once, though both gates use it.
+// the end of ctx. A library's tests run once, though all gates use it.
 func Test(ctx context.Context, src *Source) (TestResult, error) {
 	parsed, err := src.parse(func(file string) bool { return file != waiversFile })
 	if err != nil {
@@ -57,8 +57,8 @@ func Test(ctx context.Context, src *Source) (TestResult, error) {
 	var result TestResult
 	reached := cover.New()
 	ran := map[string]bool{}
-	for _, gate := range []string{ForPlans, ForApplies} {
-		if !src.judges(gate) {
+	for _, gate := range []string{ForSources, ForPlans, ForApplies} {
+		if !src.Judges(gate) {
 			continue
 		}
 		if err := runTests(ctx, parsed, gate, reached, func(r *tester.Result) {
@@ -70,7 +70,7 @@ func Test(ctx context.Context, src *Source) (TestResult, error) {
 			return TestResult{}, err
 		}
 	}
-	if !src.judges(ForPlans) && !src.judges(ForApplies) {
+	if !src.Judges(ForSources) && !src.Judges(ForPlans) && !src.Judges(ForApplies) {
 		return TestResult{}, noPolicy(src.Name)
 	}
 	slices.SortFunc(result.Failures, func(a, b TestFailure) int {

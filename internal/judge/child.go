@@ -52,8 +52,10 @@ type worker struct {
 func (w *worker) work(ctx context.Context) (*answer, error) {
 	switch w.req.Op {
 	case opCheck:
-		a, _, err := w.compile(gate.ForPlans, gate.ForApplies)
+		a, _, err := w.compile(gate.ForSources, gate.ForPlans, gate.ForApplies)
 		return a, err
+	case opSource:
+		return w.sources(ctx)
 	case opPlan:
 		return w.plan(ctx)
 	case opApply:
@@ -84,10 +86,51 @@ func (w *worker) compile(gates ...string) (*answer, []*gate.Set, error) {
 			return nil, nil, err
 		}
 		sets[i] = set
-		a.Sets[i] = setAnswer{Digest: set.Digest(), Plans: set.JudgesPlans(), Applies: set.JudgesApplies()}
+		a.Sets[i] = setAnswer{Digest: set.Digest(), Sources: set.JudgesSources(), Plans: set.JudgesPlans(), Applies: set.JudgesApplies()}
 	}
 	debug.SetGCPercent(whileJudging)
 	return a, sets, nil
+}
+
+func (w *worker) sources(ctx context.Context) (*answer, error) {
+	a, sets, err := w.compile(gate.ForSources)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.say(doingRead, ""); err != nil {
+		return nil, err
+	}
+	in := &document{r: w.in} // to count
+	content, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("read the code: %w", err)
+	}
+	a.PlanBytes = in.n
+	var documents []json.RawMessage
+	if err := json.Unmarshal(content, &documents); err != nil {
+		return nil, fmt.Errorf("decode the code: %w", err)
+	}
+	results := make([][]gate.Result, len(documents))
+	for i, set := range sets {
+		if !set.JudgesSources() {
+			continue
+		}
+		if err := w.say(doingJudge, set.Name()); err != nil {
+			return nil, err
+		}
+		for k, doc := range documents {
+			r, err := set.JudgeSource(ctx, doc)
+			if err != nil {
+				return nil, err
+			}
+			results[k] = append(results[k], r)
+		}
+		a.Sets[i].Judged = true
+	}
+	for _, r := range results {
+		a.Sources = append(a.Sources, *together(r))
+	}
+	return a, nil
 }
 
 func (w *worker) plan(ctx context.Context) (*answer, error) {

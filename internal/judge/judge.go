@@ -8,6 +8,7 @@
 package judge
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -54,7 +55,7 @@ func New(cfg Config) (*Judge, error) {
 }
 
 // Judges is what a policy set has rules for.
-type Judges struct{ Plans, Applies bool }
+type Judges struct{ Sources, Plans, Applies bool }
 
 // Check compiles the sets and says of each, in their order, what it judges. It returns a
 // *fault.Error for the first set that cannot be used.
@@ -68,7 +69,7 @@ func (j *Judge) Check(ctx context.Context, sets []*gate.Source) ([]Judges, error
 	}
 	out := make([]Judges, len(sets))
 	for i, s := range a.Sets {
-		out[i] = Judges{Plans: s.Plans, Applies: s.Applies}
+		out[i] = Judges{Sources: s.Sources, Plans: s.Plans, Applies: s.Applies}
 	}
 	return out, nil
 }
@@ -128,6 +129,43 @@ func (p *prepared) Plan(ctx context.Context, plan io.Reader) (gate.Result, error
 
 // Close ends the process, if it has not ended, and frees what belongs to it.
 func (p *prepared) Close() { p.child.close() }
+
+// PendingSources is a judgement that waits for the code. Sources can be called once, and the time limit
+// begins with it; the caller must call Close.
+type PendingSources interface {
+	Sources(ctx context.Context, documents []json.RawMessage) ([]gate.Result, error)
+	Close()
+}
+
+// PrepareSources is Prepare for code, which is read while the rules are compiled.
+func (j *Judge) PrepareSources(ctx context.Context, sets []*gate.Source) (PendingSources, error) {
+	c, err := j.start(ctx, request{Op: opSource, Sets: sets})
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{judge: j, sets: sets, child: c}, nil
+}
+
+// Sources judges the code of projects by every set that has rules for code, and gives a result for each
+// document, in their order. It returns a *fault.Error, and no verdict, unless every one of these sets
+// has judged every document, and at least one set has.
+func (p *prepared) Sources(ctx context.Context, documents []json.RawMessage) ([]gate.Result, error) {
+	input, err := json.Marshal(documents)
+	if err != nil {
+		return nil, fault.Wrap(err, "The description of the code cannot be judged.", whyNoVerdict, "")
+	}
+	a, err := p.child.finish(ctx, bytes.NewReader(input))
+	if err != nil {
+		return nil, err
+	}
+	if err := judged(p.sets, a, func(s setAnswer) bool { return s.Sources }); err != nil {
+		return nil, err
+	}
+	if len(a.Sources) != len(documents) {
+		return nil, incomplete()
+	}
+	return a.Sources, nil
+}
 
 // Apply asks every set that has rules for applies. The decision is the strictest of theirs: what one
 // of them denies or requires, is denied or required.

@@ -14,7 +14,8 @@ import (
 
 // The conversation, which is between two copies of one program and has no other version:
 //
-//	to the process    preamble, request as JSON, then the plan as it is until the end of the input
+//	to the process    preamble, request as JSON, then the plan as it is until the end of the input, or
+//	                  the descriptions of code as a JSON array
 //	from the process  messages as JSON, one per line: steps, then findings in parts, then one answer or
 //	                  one failure, then end
 //
@@ -28,14 +29,15 @@ type preamble struct {
 	Request int64 // bytes of the request that follows
 }
 
-const version = 1
+const version = 2
 
 // What a process can be asked for.
 const (
-	opCheck = "check"
-	opPlan  = "plan"
-	opApply = "apply"
-	opTest  = "test"
+	opCheck  = "check"
+	opSource = "source"
+	opPlan   = "plan"
+	opApply  = "apply"
+	opTest   = "test"
 )
 
 type request struct {
@@ -63,7 +65,7 @@ type step struct {
 const (
 	doingStart   = "start"
 	doingCompile = "compile"
-	doingRead    = "read" // the plan, when it comes
+	doingRead    = "read" // the plan or the code, when it comes
 	doingJudge   = "judge"
 	doingTest    = "test"
 )
@@ -73,6 +75,7 @@ type answer struct {
 	PlanBytes int64            `json:"plan_bytes,omitempty"` // how long the plan was that was judged
 	Result    *gate.Result     `json:"result,omitempty"`     // on its way without the findings
 	Findings  int              `json:"findings,omitempty"`   // how many there are
+	Sources   []gate.Result    `json:"sources,omitempty"`    // of each description of code
 	Decision  *gate.Decision   `json:"decision,omitempty"`
 	Test      *gate.TestResult `json:"test,omitempty"`
 }
@@ -80,6 +83,7 @@ type answer struct {
 // setAnswer accounts for one set of the request.
 type setAnswer struct {
 	Digest    string `json:"digest"`
+	Sources   bool   `json:"sources"`
 	Plans     bool   `json:"plans"`
 	Applies   bool   `json:"applies"`
 	Judged    bool   `json:"judged"`
