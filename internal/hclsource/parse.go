@@ -84,7 +84,7 @@ func isValues(name string) bool {
 
 // isConfig reports whether Terraform or OpenTofu reads a file as configuration.
 func isConfig(name string) bool {
-	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") {
 		return false
 	}
 	return configExtension(name) != ""

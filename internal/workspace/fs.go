@@ -33,7 +33,7 @@ func (w *Workspace) FS(ctx context.Context, repoID int64, treeish, subdir string
 			return err
 		}
 		wanted := choose(links.follow(entries), subdir, keep)
-		files, err = c.load(wanted, w.cfg.MaxBytes)
+		files, err = c.load(wanted, min(w.cfg.MaxBytes, maxInMemory))
 		return err
 	})
 	if err != nil {
@@ -71,6 +71,9 @@ func choose(entries []entry, subdir string, keep func(string) bool) []entry {
 	}
 	return chosen
 }
+
+// maxInMemory bounds what FS holds of a repository, in bytes: a small pack can hold a huge file.
+const maxInMemory = 256 << 20
 
 // load reads the content of files, refusing more than max bytes in all.
 func (c *catFile) load(files []entry, max int64) (*memFS, error) {
