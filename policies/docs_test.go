@@ -86,7 +86,7 @@ func pages(t *testing.T) map[string]string {
 	index.text("# Rules of the built-in policies", generated,
 		"What is a finding, and what to write instead. How to read, set and write policies is in [policies/README.md](../../policies/README.md).")
 	examples := newExamples(t)
-	for _, g := range []struct{ name, title string }{{gate.ForPlans, "Rules for plans"}, {gate.ForApplies, "Rules for applies"}} {
+	for _, g := range []struct{ name, title string }{{gate.ForSources, "Rules for code"}, {gate.ForPlans, "Rules for plans"}, {gate.ForApplies, "Rules for applies"}} {
 		rules, err := gate.Rules(src, g.name)
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func pages(t *testing.T) map[string]string {
 				continue
 			}
 			index.WriteString(fmt.Sprintf("| [`%s`](%s) | %s | %s |\n", r.ID, pageName(r), cell(r.Title), cmp.Or(string(r.Severity), "deny")))
-			out[pageName(r)] = rulePage(t, r, g.name == gate.ForPlans, examples)
+			out[pageName(r)] = rulePage(t, r, g.name, examples)
 		}
 	}
 	out["README.md"] = index.String()
@@ -134,7 +134,7 @@ func (p *page) text(paragraphs ...string) {
 // cell is text in a table.
 func cell(s string) string { return strings.ReplaceAll(oneLine(s), "|", `\|`) }
 
-func rulePage(t *testing.T, r change.Rule, forPlans bool, examples *examples) string {
+func rulePage(t *testing.T, r change.Rule, of string, examples *examples) string {
 	t.Helper()
 	p := &page{}
 	p.text("# "+r.Title, generated)
@@ -151,13 +151,42 @@ func rulePage(t *testing.T, r change.Rule, forPlans bool, examples *examples) st
 	if len(refs) > 0 {
 		p.text("## References", strings.Join(refs, "\n"))
 	}
-	if forPlans {
+	if of == gate.ForSources {
+		p.text("## Refused", refusedExample(t, r), "## Settings", settingsForCode(r))
+	}
+	if of == gate.ForPlans {
 		s := scopeOf(t, r)
 		s.write(p, r)
 		examples.write(p, r)
 		p.text("## Settings", settings(r))
 	}
 	return p.String()
+}
+
+// refusedExample is the smallest case that only this rule refuses.
+func refusedExample(t *testing.T, r change.Rule) string {
+	t.Helper()
+	best, size := "", 0
+	for _, c := range hostileCases(t) {
+		if len(c.want) != 1 || strings.Fields(c.want[0])[1] != r.ID {
+			continue
+		}
+		_, place, _ := strings.Cut(c.want[0], r.ID+" ")
+		file := place[:max(0, strings.LastIndexByte(place, ':'))]
+		if text := c.head[file]; text != "" && (size == 0 || len(text) < size) {
+			size = len(text)
+			best = fmt.Sprintf("`%s` finds this at `%s`:\n\n```hcl\n%s\n```", r.ID, place, strings.TrimRight(text, "\n"))
+		}
+	}
+	return best
+}
+
+func settingsForCode(r change.Rule) string {
+	family := path.Base(path.Dir(r.File))
+	return fmt.Sprintf("A finding of this rule %s: %s Parameters are in [`source/%s/parameters.yaml`](../../../policies/source/%s/parameters.yaml), of which an organisation can have its own. "+
+		"A `levels` entry for `%s` in a file beside the rules, such as `source/%s/levels.yaml`, makes it a warning or a denial. No waiver covers it. "+
+		"See [the source gate](../../../policies/README.md#the-source-gate).", map[bool]string{true: "is a warning", false: "keeps the code from being run"}[r.Severity == change.Warn],
+		map[bool]string{true: "the code is run all the same.", false: "no process is started for the project."}[r.Severity == change.Warn], family, family, r.ID, family)
 }
 
 func settings(r change.Rule) string {
