@@ -235,11 +235,13 @@ func (c *check) rules(plans []report.CheckedPlan) ([]change.Rule, error) {
 	}
 	var all []change.Rule
 	for _, set := range c.sets {
-		rules, err := gate.Rules(set, gate.ForPlans)
-		if err != nil {
-			return nil, err
+		for _, g := range []string{gate.ForSources, gate.ForPlans} {
+			rules, err := gate.Rules(set, g)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, rules...)
 		}
-		all = append(all, rules...)
 	}
 	return all, nil
 }
@@ -285,14 +287,7 @@ func (c *check) judged(ctx context.Context, arg string, plan io.Reader, source *
 	if err != nil {
 		return report.CheckedPlan{}, err
 	}
-	if !c.all {
-		r.Findings = slices.DeleteFunc(r.Findings, func(f change.Finding) bool { return f.Verdict == change.Pass })
-	}
-	p := report.CheckedPlan{Path: arg, Findings: r.Findings, ResourcesJudged: r.ResourcesJudged, File: inRepository(arg)}
-	for _, list := range c.waivers {
-		outcome := list.Apply(p.Findings, r.Unwaivable, time.Now())
-		p.Findings, p.Notices = outcome.Findings, append(p.Notices, outcome.Notices...)
-	}
+	p := c.waived(report.CheckedPlan{Path: arg, ResourcesJudged: r.ResourcesJudged, File: inRepository(arg)}, r)
 	if source != nil {
 		p.File = source.file
 		for i := range p.Findings {
@@ -300,6 +295,18 @@ func (c *check) judged(ctx context.Context, arg string, plan io.Reader, source *
 		}
 	}
 	return p, nil
+}
+
+// waived takes over what was found, less what nobody wants to see, and waives what may be waived.
+func (c *check) waived(p report.CheckedPlan, r gate.Result) report.CheckedPlan {
+	if p.Findings = r.Findings; !c.all {
+		p.Findings = slices.DeleteFunc(p.Findings, func(f change.Finding) bool { return f.Verdict == change.Pass })
+	}
+	for _, list := range c.waivers {
+		outcome := list.Apply(p.Findings, r.Unwaivable, time.Now())
+		p.Findings, p.Notices = outcome.Findings, append(p.Notices, outcome.Notices...)
+	}
+	return p
 }
 
 // inRepository is how code scanning would name a file: relative to the repository of the working

@@ -3,16 +3,20 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/gate"
+	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/report"
 	"github.com/tollgate/tollgate/internal/terraform"
 )
@@ -26,6 +30,10 @@ func (c *check) directory(ctx context.Context, dir string) (report.CheckedPlan, 
 	if err != nil {
 		return report.CheckedPlan{}, err
 	}
+	code, err := c.judgeCode(ctx, dir, source)
+	if err != nil || code.Refused {
+		return code, err
+	}
 	tmp, err := os.MkdirTemp("", "tollgate-check-")
 	if err != nil {
 		return report.CheckedPlan{}, err
@@ -38,7 +46,40 @@ func (c *check) directory(ctx context.Context, dir string) (report.CheckedPlan, 
 	if err != nil {
 		return report.CheckedPlan{}, err
 	}
-	return c.judged(ctx, dir, bytes.NewReader(plan.JSON), source)
+	judged, err := c.judged(ctx, dir, bytes.NewReader(plan.JSON), source)
+	judged.Findings = append(code.Findings, judged.Findings...)
+	judged.Notices = append(code.Notices, judged.Notices...)
+	return judged, err
+}
+
+// judgeCode judges the code of a directory before it is planned. There is nothing to compare it with:
+// what has changed is for the server to judge. Without rules for code, as in a set of plan policies that
+// was named with --policies, nothing is found.
+func (c *check) judgeCode(ctx context.Context, dir string, source *located) (report.CheckedPlan, error) {
+	p := report.CheckedPlan{Path: dir, File: source.file}
+	if !slices.ContainsFunc(c.sets, func(s *gate.Source) bool { return s.Judges(gate.ForSources) }) {
+		return p, nil
+	}
+	tree, err := source.module.ListDir(os.DirFS(source.root))
+	if err != nil {
+		return p, err
+	}
+	document, err := json.Marshal(hclsource.Describe(hclsource.DocumentRoot{Name: source.dir, Dir: source.dir}, tree, nil))
+	if err != nil {
+		return p, err
+	}
+	pending, err := c.judge.PrepareSources(ctx, c.sets)
+	if err != nil {
+		return p, err
+	}
+	defer pending.Close()
+	results, err := pending.Sources(ctx, []json.RawMessage{document})
+	if err != nil {
+		return p, err
+	}
+	p = c.waived(p, results[0])
+	p.Refused = slices.ContainsFunc(p.Findings, change.Finding.Blocks)
+	return p, nil
 }
 
 // noPlanFiles refuses a directory that holds plan files and nothing to plan.

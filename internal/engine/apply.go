@@ -283,6 +283,9 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 		return err
 	}
 	f.say.owners, f.say.people.Teams = s.owners, s.people.Teams
+	if err := e.codeAllowed(ctx, j, plans); err != nil {
+		return err
+	}
 	// All are judged before the first is claimed: a change is not applied by halves.
 	var ready []authorised
 	for _, p := range plans {

@@ -46,6 +46,7 @@ type Git interface {
 	ChangedFiles(ctx context.Context, repoID int64, before, after string) ([]string, error)
 	ReadFile(ctx context.Context, repoID int64, commit, file string, limit int64) ([]byte, error)
 	FS(ctx context.Context, repoID int64, commit, dir string, want func(file string) bool) (fs.FS, error)
+	List(ctx context.Context, repoID int64, tree string) ([]workspace.Entry, error)
 	Checkout(ctx context.Context, repoID int64, tree, dir string) (workspace.Checkout, error)
 }
 
@@ -57,6 +58,7 @@ type Terraform interface {
 
 // Judge is what the engine needs of package judge.
 type Judge interface {
+	PrepareSources(context.Context, []*gate.Source) (judge.PendingSources, error)
 	Prepare(context.Context, []*gate.Source) (judge.Pending, error)
 	Plan(context.Context, []*gate.Source, io.Reader) (gate.Result, error)
 	Apply(context.Context, []*gate.Source, gate.ApplyInput) (gate.Decision, error)

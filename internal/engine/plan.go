@@ -174,8 +174,9 @@ func description(text string) string {
 // cause them.
 func (j *job) conclude(p *store.Plan, source *hclsource.Module, judged gate.Result) {
 	v := waive(j.rules.waivers, judged, time.Now())
-	p.State, p.Judged, p.PolicyDigest, p.Findings = change.RunPassed, v.judged, j.run.PolicyDigest, nil
-	p.Notices, p.Waivers = v.notices, v.waivers
+	code := j.code[p.Project.Name]
+	p.State, p.Judged, p.PolicyDigest, p.Findings = change.RunPassed, v.judged, j.run.PolicyDigest, code.failing()
+	p.Notices, p.Waivers = append(code.notices, v.notices...), append(code.waivers, v.waivers...)
 	for _, f := range v.findings {
 		if f.Verdict == change.Pass {
 			continue

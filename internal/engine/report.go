@@ -155,7 +155,7 @@ func (e *Engine) planReport(v view, r store.Run, p store.Plan) report.Plan {
 	}
 	pull := v.pull.Pull
 	pull.HeadSHA = r.HeadSHA
-	return report.Plan{Pull: pull, Project: p.Project, State: state, HeadSHA: r.HeadSHA, BaseSHA: r.BaseSHA,
+	return report.Plan{Pull: pull, Project: p.Project, State: state, Refused: p.Refused, HeadSHA: r.HeadSHA, BaseSHA: r.BaseSHA,
 		Summary: p.Summary, Findings: p.Findings, Judged: p.Judged, Text: p.Text, Fault: p.Fault, Excerpt: p.Excerpt,
 		Notices: p.Notices, Replanned: v.replanned(r, p), Requirements: e.requirements(v, r, p), PolicyDigest: p.PolicyDigest, ID: shortEffect(p.Summary.EffectDigest), PlanID: p.ID,
 		ExternalID: externalID(v, r, report.PlanPrefix+p.Project.Name), DetailsURL: e.url("/runs/" + r.ID), Elapsed: elapsed}

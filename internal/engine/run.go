@@ -36,7 +36,8 @@ type job struct {
 	pointers []string          // files of which Git LFS keeps the content elsewhere
 	projects []project.Project // all of the merged tree
 	plans    []store.Plan
-	changed  map[string]bool // files that the pull request changes
+	changed  map[string]bool    // files that the pull request changes
+	code     map[string]verdict // on the code of each project, by name
 }
 
 // begin works on a run in the background after a pause.
@@ -182,6 +183,11 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 	if err := e.settings(ctx, j); err != nil {
 		return err
 	}
+	pending, err := e.cfg.Judge.PrepareSources(ctx, j.rules.sets) // compiles while projects are looked for
+	if err != nil {
+		return err
+	}
+	defer pending.Close()
 	if err := e.discover(ctx, j); err != nil {
 		return err
 	}
@@ -201,6 +207,9 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 	}
 	e.wg.Go(func() { e.readApprovals(ctx, j.pull) })
 	e.reportSoon(keyOf(j.pull.Pull))
+	if err := e.refuseCode(ctx, j, pending); err != nil || j.nothingToRun() {
+		return err
+	}
 	j.root = filepath.Join(e.workDir(j.run.ID), "tree")
 	if err := os.MkdirAll(e.workDir(j.run.ID), 0o700); err != nil {
 		return err
@@ -331,12 +340,9 @@ func conflict(files []string) error {
 // the pull request is merged already, the base is what it was before, and what was approved had
 // further settings: all of them have to allow it, and on each point the stricter word counts.
 func (e *Engine) settings(ctx context.Context, j *job, further ...string) error {
-	base := j.run.BaseSHA
-	if ofMerge(j.run) {
-		var err error
-		if base, err = e.cfg.Git.FirstParent(ctx, j.run.RepoID, j.pull.MergeSHA); err != nil {
-			return err
-		}
+	base, err := e.before(ctx, j)
+	if err != nil {
+		return err
 	}
 	if j.run.ProtectedSHA != "" {
 		further = append(further, j.run.ProtectedSHA)
@@ -378,11 +384,9 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 	if j.tree, err = e.cfg.Git.FS(ctx, j.run.RepoID, j.run.Tree, ".", hclsource.Reads); err != nil {
 		return err
 	}
-	before := j.run.BaseSHA
-	if ofMerge(j.run) {
-		if before, err = e.cfg.Git.FirstParent(ctx, j.run.RepoID, j.pull.MergeSHA); err != nil {
-			return err
-		}
+	before, err := e.before(ctx, j)
+	if err != nil {
+		return err
 	}
 	if servesApply(j.run) || ofMerge(j.run) {
 		v, err := e.view(ctx, keyOf(j.pull.Pull))
@@ -415,6 +419,14 @@ func (e *Engine) discover(ctx context.Context, j *job) (err error) {
 		j.add(p)
 	}
 	return nil
+}
+
+// before is the commit that the pull request changes.
+func (e *Engine) before(ctx context.Context, j *job) (string, error) {
+	if ofMerge(j.run) {
+		return e.cfg.Git.FirstParent(ctx, j.run.RepoID, j.pull.MergeSHA)
+	}
+	return j.run.BaseSHA, nil
 }
 
 // projects are the configured ones, or the root modules of the tree. One that was a root module
@@ -508,7 +520,9 @@ func (e *Engine) planAndPreview(ctx context.Context, j *job) error {
 func (e *Engine) planAll(ctx context.Context, j *job) {
 	var wg sync.WaitGroup
 	for i := range j.plans {
-		wg.Go(func() { e.planOne(ctx, j, &j.plans[i]) })
+		if !j.plans[i].Refused {
+			wg.Go(func() { e.planOne(ctx, j, &j.plans[i]) })
+		}
 	}
 	wg.Wait()
 }

@@ -281,7 +281,7 @@ func (p *page) projects(pull Pull) {
 
 func projectRow(p Plan) string {
 	plan := ""
-	if p.State.Done() && p.Fault == nil && p.status() != cancelled {
+	if p.State.Done() && p.Fault == nil && !p.Refused && p.status() != cancelled {
 		plan = countWords(p.Summary.Counts, "**")
 		if p.ID != "" && !p.Summary.Counts.Empty() {
 			plan += " · " + code(p.ID)

@@ -27,6 +27,7 @@ type CheckedPlan struct {
 	Path            string           `json:"path"` // as the caller named it
 	Findings        []change.Finding `json:"findings"`
 	ResourcesJudged int              `json:"resources_judged"`
+	Refused         bool             `json:"refused,omitempty"` // the code, so there is no plan
 	Notices         []change.Notice  `json:"notices,omitempty"` // what is wrong with waivers
 	File            string           `json:"-"`                 // slash-separated, relative to the repository's root: where findings are shown that have no file
 }

@@ -61,6 +61,8 @@ func (p Plan) Title() string {
 		return p.Verdict()
 	case p.Fault != nil:
 		return p.Verdict() + ": " + oneLine(p.Fault.What, 200)
+	case p.Refused:
+		return p.Verdict() + ": the code is refused by " + plural(len(blocking(p.Findings)), "finding")
 	case p.allowed():
 		return p.Verdict() + ": " + countWords(p.Summary.Counts, "")
 	}
@@ -81,6 +83,8 @@ func (p Plan) Verdict() string {
 		return "Superseded by a newer commit"
 	case p.Fault != nil:
 		return "No verdict"
+	case p.Refused:
+		return "Not run"
 	case deny > 0 && unknown > 0:
 		return fmt.Sprintf("Denied by %s, %d undetermined", plural(deny, "finding"), unknown)
 	case deny > 0:
@@ -126,6 +130,9 @@ func planHead(p Plan) string {
 	}
 	if p.Fault != nil {
 		return where + " has no verdict, so it cannot be applied."
+	}
+	if p.Refused {
+		return where + " was not run: its code was judged as text, before Terraform or any other program saw it, and is refused."
 	}
 	return "Plan of " + where + ": " + countWords(p.Summary.Counts, "**") + "."
 }
@@ -176,7 +183,7 @@ func sentence(s string) string {
 // requirements renders the checklist. Its marks are not task boxes: those could be ticked by anyone
 // who may edit the comment.
 func (p *page) requirements(pl Plan) {
-	if pl.Fault != nil {
+	if pl.Fault != nil || pl.Refused {
 		return
 	}
 	if pl.settledEmpty() {
@@ -218,7 +225,9 @@ func planFoot(p Plan) string {
 		}
 	}
 	judged := ""
-	if p.State.Done() && p.PolicyDigest != "" {
+	if p.Refused {
+		judged = "judged by policies " + code(digest(p.PolicyDigest))
+	} else if p.State.Done() && p.PolicyDigest != "" {
 		judged = plural(p.Judged, "resource") + " judged by policies " + code(digest(p.PolicyDigest))
 	}
 	return footer(commit, labelled("plan ", p.ID), judged, labelled("Terraform ", p.Summary.TerraformVersion),

@@ -59,6 +59,7 @@ type Plan struct {
 	Pull         change.Pull
 	Project      change.Project
 	State        change.RunState
+	Refused      bool // its code, before anything ran: there is no plan
 	HeadSHA      string
 	BaseSHA      string
 	Summary      change.PlanSummary

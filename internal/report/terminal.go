@@ -49,7 +49,11 @@ var apart = []struct{ word, title string }{
 }
 
 func (t *terminalText) plan(p CheckedPlan) {
-	fmt.Fprintf(t, "%s: %s judged\n\n", t.paint.paint("1", terminal(p.Path)), plural(p.ResourcesJudged, "resource"))
+	judged := plural(p.ResourcesJudged, "resource") + " judged"
+	if p.Refused {
+		judged = "not planned, because its code is refused"
+	}
+	fmt.Fprintf(t, "%s: %s\n\n", t.paint.paint("1", terminal(p.Path)), judged)
 	isApart := func(word string) bool {
 		return slices.ContainsFunc(apart, func(a struct{ word, title string }) bool { return a.word == word })
 	}

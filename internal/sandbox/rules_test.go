@@ -19,14 +19,14 @@ import (
 )
 
 // startWith starts a world whose repository holds these files.
-func startWith(t *testing.T, files map[string]string) *sandbox.World {
+func startWith(t *testing.T, files map[string]string, args ...string) *sandbox.World {
 	t.Helper()
 	found := parts(t, toolchain.Terraform, toolchain.Git)
 	fsys := fstest.MapFS{}
 	for name, text := range files {
 		fsys[name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	return start(t, sandbox.Config{Terraform: found.Terraform, Files: fsys})
+	return start(t, sandbox.Config{Terraform: found.Terraform, Files: fsys, Args: args})
 }
 
 // named is house with a rule that has an id, so that it can be waived.
@@ -328,7 +328,7 @@ data "terraform_remote_state" "gone" {
 			if err := os.WriteFile(state, []byte(`{"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "a", "outputs": {}, "resources": []}`), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/a.rego": policy})
+			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/a.rego": policy}, lenient(t)...)
 			p := propose(t, w, "blind", map[string]string{"app/main.tf": fmt.Sprintf(once, marker, marker, state)})
 			want(t, w, p.Info().HeadSHA, "tollgate", "success")
 			approve(t, p)
@@ -363,7 +363,7 @@ func TestServerKilledWhileItLooksAtTheResult(t *testing.T) {
 				}
 				fmt.Fprint(w, `{"version":4,"terraform_version":"1.11.0","serial":1,"lineage":"x","outputs":{},"resources":[]}`)
 			})
-			w := startSmall(t, "# Empty.\n")
+			w := startSmall(t, "# Empty.\n", lenient(t)...)
 			p := propose(t, w, "waiting", map[string]string{"app/main.tf": fmt.Sprintf(waiting, url)})
 			head := p.Info().HeadSHA
 			want(t, w, head, "tollgate/plan: app", "success")

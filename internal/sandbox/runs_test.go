@@ -52,7 +52,7 @@ func newGate(t *testing.T) gate {
 func TestPushDuringPlanSupersedesIt(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one)
+	w := startSmall(t, one, lenient(t)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	old := p.Info().HeadSHA
 	<-g.reached // the plan is under way
@@ -68,7 +68,7 @@ func TestPushDuringPlanSupersedesIt(t *testing.T) {
 func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one)
+	w := startSmall(t, one, lenient(t)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	head := p.Info().HeadSHA
 	<-g.reached
@@ -89,7 +89,7 @@ func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 func TestServerKilledDuringAPlanMakesItAgain(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one)
+	w := startSmall(t, one, lenient(t)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	<-g.reached
 	if err := w.Bot.Kill(); err != nil {

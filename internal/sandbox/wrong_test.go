@@ -136,7 +136,7 @@ func put(t *testing.T, method, url, body string) {
 
 func TestGitHubDownLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := startSmall(t, one)
+	w := startSmall(t, one, lenient(t)...)
 	down := w.GitHub.Inject(ghsim.Match{Path: "/**"}, ghsim.Fault{Status: http.StatusInternalServerError})
 	p := propose(t, w, "two", map[string]string{"app/main.tf": strings.Replace(one, "one", "two", 1)})
 	head := p.Info().HeadSHA

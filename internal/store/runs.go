@@ -172,6 +172,7 @@ type Plan struct {
 	RunID        string
 	Project      change.Project
 	State        change.RunState
+	Refused      bool // its code, before anything ran: there is no plan
 	Fault        *fault.Error
 	Excerpt      string // Terraform's own diagnostics
 	Text         string // Terraform's description of the plan
@@ -187,14 +188,14 @@ type Plan struct {
 	FinishedAt   time.Time
 }
 
-const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at`
+const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused`
 
 func scanPlan(row scanner) (Plan, error) {
 	var p Plan
 	var project, flt, summary, findings, notices, waivers string
 	var started, finished int64
 	err := row.Scan(&p.ID, &p.RunID, &project, &p.State, &flt, &p.Excerpt, &p.Text, &summary, &findings, &notices, &waivers,
-		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished)
+		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished, &p.Refused)
 	if err != nil {
 		return Plan{}, notFound(err)
 	}
@@ -206,12 +207,12 @@ func scanPlan(row scanner) (Plan, error) {
 // PutPlan writes a plan, new or known.
 func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
 	_, err := exec(ctx, tx, `insert into plans (id, run_id, name, project, state, fault, excerpt, text, summary, findings,
-		notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (id) do update set state = excluded.state, fault = excluded.fault, excerpt = excluded.excerpt, text = excluded.text,
 		summary = excluded.summary, findings = excluded.findings, notices = excluded.notices, waivers = excluded.waivers, policy_digest = excluded.policy_digest, judged = excluded.judged,
-		artifacts = excluded.artifacts, state_key = excluded.state_key, started_at = excluded.started_at, finished_at = excluded.finished_at`,
+		artifacts = excluded.artifacts, state_key = excluded.state_key, started_at = excluded.started_at, finished_at = excluded.finished_at, refused = excluded.refused`,
 		p.ID, p.RunID, p.Project.Name, toJSON(p.Project), p.State, faultJSON(p.Fault), p.Excerpt, p.Text, toJSON(p.Summary), toJSON(p.Findings),
-		toJSON(p.Notices), toJSON(p.Waivers), p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt))
+		toJSON(p.Notices), toJSON(p.Waivers), p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt), p.Refused)
 	return err
 }
 

@@ -100,6 +100,20 @@ func (g Git) ChangedFiles(_ context.Context, _ int64, before, after string) ([]s
 	return out, nil
 }
 
+// List lists whole files.
+func (g Git) List(_ context.Context, _ int64, tree string) ([]workspace.Entry, error) {
+	files, err := g.repo.Files(tree)
+	if err != nil {
+		return nil, err
+	}
+	var out []workspace.Entry
+	for name, text := range files {
+		out = append(out, workspace.Entry{Path: name, Kind: "file", Size: int64(len(text))})
+	}
+	slices.SortFunc(out, func(a, b workspace.Entry) int { return strings.Compare(a.Path, b.Path) })
+	return out, nil
+}
+
 // ReadFile reads one file.
 func (g Git) ReadFile(_ context.Context, _ int64, commit, file string, _ int64) ([]byte, error) {
 	files, err := g.repo.Files(commit)

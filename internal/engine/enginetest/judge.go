@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -26,9 +27,20 @@ deny contains {"rule": "words", "address": r.address, "msg": "it is forbidden"} 
 }
 `
 
-// builtIn are the product's own rules for applies, and a simple one for plans.
+// sourceRule is the one rule of the source gate.
+const sourceRule = `# METADATA
+# title: Nothing is called refused
+package source.words
+
+deny contains {"rule": "words", "address": r.address, "file": r.file, "line": r.line, "msg": "it is refused"} if {
+	some r in input.resources
+	r.name == "refused"
+}
+`
+
+// builtIn are the product's own rules for applies, and a simple one each for code and plans.
 func builtIn() (*gate.Source, error) {
-	files := fstest.MapFS{"plan/words/words.rego": {Data: []byte(rule)}}
+	files := fstest.MapFS{"source/words/words.rego": {Data: []byte(sourceRule)}, "plan/words/words.rego": {Data: []byte(rule)}}
 	err := fs.WalkDir(policies.Files, "apply", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -52,7 +64,7 @@ func (j *Judge) compiled(src *gate.Source) (*gate.Set, error) {
 	if set, ok := j.sets.Load(src.Digest); ok {
 		return set.(*gate.Set), nil
 	}
-	set, err := gate.Compile(src, gate.ForPlans, gate.ForApplies)
+	set, err := gate.Compile(src, gate.ForSources, gate.ForPlans, gate.ForApplies)
 	if err == nil {
 		j.sets.Store(src.Digest, set)
 	}
@@ -73,6 +85,38 @@ func (pending) Close() {}
 
 func (p pending) Plan(ctx context.Context, plan io.Reader) (gate.Result, error) {
 	return p.judge.Plan(ctx, p.sets, plan)
+}
+
+// PrepareSources has nothing to prepare.
+func (j *Judge) PrepareSources(_ context.Context, sets []*gate.Source) (judge.PendingSources, error) {
+	return pending{j, sets}, nil
+}
+
+// Sources judges by every set that has rules for code.
+func (p pending) Sources(ctx context.Context, documents []json.RawMessage) ([]gate.Result, error) {
+	out := make([]gate.Result, len(documents))
+	n := 0
+	for _, src := range p.sets {
+		set, err := p.judge.compiled(src)
+		if err != nil {
+			return nil, err
+		}
+		if !set.JudgesSources() {
+			continue
+		}
+		n++
+		for i, d := range documents {
+			r, err := set.JudgeSource(ctx, d)
+			if err != nil {
+				return nil, err
+			}
+			out[i].Findings = append(out[i].Findings, r.Findings...)
+		}
+	}
+	if n == 0 {
+		return nil, errors.New("no set judges code")
+	}
+	return out, nil
 }
 
 // Plan judges by every set that has rules for plans.
