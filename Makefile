@@ -182,6 +182,10 @@ walks: go ## Make WALKS=10000 random walks through the engine, against the model
 bench: go test-setup $(conftest) ## Run the benchmarks
 	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/$(conftest) $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...
 
+.PHONY: sweep
+sweep: go ## Change every fact at every read of an apply (make test takes a sample)
+	@$(GO) test -run FactsFlip ./internal/engine/enginetest -sweep
+
 # A module of its own: in that of the other tools it would get libraries that it was not made with.
 $(conftest):
 	@GOBIN=$(CURDIR)/$(@D) $(stage) 'compile conftest' $(GO) install -ldflags='-s -w' github.com/open-policy-agent/conftest@$(notdir $(@D))

@@ -18,12 +18,14 @@ import (
 type Git struct {
 	repo  *ghsim.Repo
 	cloud *Cloud
+	reads func(what string)
 }
 
 var _ engine.Git = Git{}
 
 // Fetch resolves what is asked for, as it is now.
 func (g Git) Fetch(_ context.Context, f workspace.Fetch) (c workspace.Commits, err error) {
+	g.reads("fetch")
 	get := func(rev string) string {
 		at, e := g.repo.Commit(rev)
 		if e != nil {

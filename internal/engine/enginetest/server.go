@@ -64,7 +64,7 @@ func emptyDatabase() (_ []byte, err error) {
 func (w *World) Boot() error {
 	ctx := context.Background()
 	s := &Server{world: w, gone: make(chan struct{}), passed: map[engine.Point]int{}}
-	app, err := github.New(github.Config{URL: w.GitHub.URL(), AppID: w.App.ID, Key: redact.New(w.App.PrivateKey), Transport: &wire{w.GitHub, s.alive}})
+	app, err := github.New(github.Config{URL: w.GitHub.URL(), AppID: w.App.ID, Key: redact.New(w.App.PrivateKey), Transport: &wire{w.GitHub, s.alive, w.reads}})
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (w *World) Boot() error {
 	if s.artifacts, err = artifact.Open(filepath.Join(w.dir, "artifacts"), filepath.Join(w.dir, "artifact.key")); err != nil {
 		return errors.Join(err, s.DB.Close())
 	}
-	s.Engine, err = engine.New(ctx, engine.Config{Store: s.DB, GitHub: app, Git: Git{w.Repo, w.Cloud}, Terraform: Terraform{w.Cloud, s.alive},
+	s.Engine, err = engine.New(ctx, engine.Config{Store: s.DB, GitHub: app, Git: Git{w.Repo, w.Cloud, w.reads}, Terraform: Terraform{w.Cloud, s.alive},
 		Artifacts: s.artifacts, Judge: w.parts.judge, Runner: Runner{w.Cloud, s.alive}, Policies: w.parts.policies, Pace: engine.Usual(),
 		DataDir: w.dir, ServerID: "server", PublicURL: "https://tollgate.example", Workers: 2, Reconcile: w.Reconcile, At: s.at, Bubble: true, Logger: w.logger})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -13,6 +14,7 @@ import (
 type wire struct {
 	github http.Handler
 	alive  func() bool
+	reads  func(what string)
 }
 
 var errCut = errors.New("the connection was closed without an answer")
@@ -22,6 +24,9 @@ var errCut = errors.New("the connection was closed without an answer")
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !w.alive() {
 		return nil, errDead
+	}
+	if r.Method == http.MethodGet {
+		w.reads(strings.TrimPrefix(r.URL.Path, "/api/v3"))
 	}
 	resp, err := serve(w.github, r)
 	if !w.alive() {

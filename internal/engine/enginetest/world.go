@@ -78,6 +78,7 @@ type World struct {
 	server *Server
 	crash  *crash // that waits for its point
 	shown  []Shown
+	read   func(what string)
 }
 
 // Shown is a plan's check as people could see it from a moment on.
@@ -157,6 +158,23 @@ func (w *World) Server() *Server {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.server
+}
+
+// OnRead has f called before each question of the server is answered, to GitHub ("/repos/acme/payments/pulls/1") or
+// to git ("fetch"). Questions are asked side by side, so f is called by several goroutines.
+func (w *World) OnRead(f func(what string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.read = f
+}
+
+func (w *World) reads(what string) {
+	w.mu.Lock()
+	f := w.read
+	w.mu.Unlock()
+	if f != nil {
+		f(what)
+	}
 }
 
 // Close stops the server, if one runs, and GitHub.

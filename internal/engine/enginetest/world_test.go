@@ -21,6 +21,12 @@ var parts = sync.OnceValues(enginetest.NewParts)
 func inWorld(t *testing.T, play func(*testing.T, *enginetest.World)) {
 	t.Helper()
 	t.Parallel()
+	world(t, play)
+}
+
+// world is inWorld for a test that plays in several, one after the other.
+func world(t *testing.T, play func(*testing.T, *enginetest.World)) {
+	t.Helper()
 	p, err := parts()
 	must(t, err)
 	dir := t.TempDir()
