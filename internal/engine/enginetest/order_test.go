@@ -51,7 +51,9 @@ func numbered(t *testing.T, w *enginetest.World, n int) *ghsim.Pull {
 // effects are what all applies did, in their order.
 func effects(w *enginetest.World) (out []string) {
 	for _, a := range w.Cloud.Applies() {
-		out = append(out, a.Effects...)
+		for _, s := range a.Effects {
+			out = append(out, fmt.Sprintf("%s: %q -> %q", s.Name, s.Before, s.After))
+		}
 	}
 	return out
 }
