@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tollgate/tollgate/internal/artifact"
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/engine"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
@@ -66,6 +68,8 @@ type server struct {
 	log      *slog.Logger
 	lock     *os.File
 	store    *store.DB
+	anchor   *audit.Anchor
+	started  map[string]any // what the ledger says of this server
 	git      *workspace.Workspace
 	engine   *engine.Engine
 	metrics  *prometheus.Registry
@@ -112,6 +116,10 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	if srv.store, err = store.Open(ctx, s.path(s.Database, "tollgate.db")); err != nil {
 		return nil, err
 	}
+	if srv.anchor, err = audit.Hold(ctx, srv.store, s.DataDir); err != nil {
+		return nil, err
+	}
+	srv.store.GoBy(app.Skew)
 	if srv.listener, err = net.Listen("tcp", s.Listen); err != nil {
 		return nil, fault.Wrap(err, "The address "+s.Listen+" cannot be listened on.", "GitHub could not deliver webhooks.", "Choose another with --listen, or end the program that uses it.")
 	}
@@ -183,6 +191,8 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if err != nil {
 		return nil, err
 	}
+	maker := "tollgate " + productVersion() + ", terraform " + tf.Version()
+	srv.started = map[string]any{"maker": maker, "policies": rules.Digest, "policy_set": name, "github": s.GitHubURL, "app": s.AppID, "workers": s.Workers, "listen": s.Listen}
 	id, err := keyFile(filepath.Join(s.DataDir, "server-id"))
 	if err != nil {
 		return nil, err
@@ -193,6 +203,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	}
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
 		Credentials: minter, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
+		Held: srv.anchor.Held, Maker: maker,
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint[engine.Point](s.DataDir),
 		Reconcile: s.Reconcile, Unmanaged: func(how string) { srv.alien.WithLabelValues(how).Inc() }, Missed: func(kind string) { srv.missed.WithLabelValues(kind).Inc() },
@@ -275,7 +286,7 @@ func newTerraform(ctx context.Context, s settings, environ []string, walls *terr
 
 // handler is the HTTP face.
 func (srv *server) handler(secret, publicURL string) (http.Handler, error) {
-	hooks, err := webhook.New(webhook.Config{Secret: redact.New(secret), Logger: srv.log, Accept: srv.engine.Accept})
+	hooks, err := webhook.New(webhook.Config{Secret: redact.New(secret), Logger: srv.log, Accept: srv.engine.Accept, Noticed: srv.recordDeliveries})
 	if err != nil {
 		return nil, err
 	}
@@ -297,6 +308,9 @@ func (srv *server) handler(secret, publicURL string) (http.Handler, error) {
 // run serves until ctx ends, then stops in an orderly way.
 func (srv *server) run(ctx context.Context) error {
 	defer srv.close()
+	if err := srv.recordStart(ctx); err != nil {
+		return err
+	}
 	if err := srv.engine.Start(ctx); err != nil {
 		return err
 	}
@@ -311,7 +325,52 @@ func (srv *server) run(ctx context.Context) error {
 	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
 	defer cancel()
-	return errors.Join(err, srv.http.Shutdown(stopCtx), srv.engine.Stop(stopCtx))
+	err = errors.Join(err, srv.http.Shutdown(stopCtx), srv.engine.Stop(stopCtx))
+	return errors.Join(err, srv.engine.Record(context.WithoutCancel(ctx), audit.ActionServerStop, audit.Succeeded, "stop", srv.started))
+}
+
+// recordStart writes into the ledger that it is written from here on, by what, and whether the
+// database is the one that it was.
+func (srv *server) recordStart(ctx context.Context) error {
+	if err := srv.engine.Record(ctx, audit.ActionServerStart, audit.Succeeded, "start", srv.started); err != nil {
+		return fault.Wrap(err, "The ledger cannot be written.", "Nothing is decided without a ledger.", "`bot audit verify` says whether it was changed. Check that the disk has room.")
+	}
+	if err := srv.engine.RecordSchema(ctx); err != nil {
+		return err
+	}
+	flaw, err := srv.anchor.Held(ctx)
+	if err != nil || flaw == nil {
+		return err
+	}
+	srv.log.Error("NOTHING IS APPLIED until a person has looked: "+flaw.Text, "fix", "look at what was applied since, then run bot audit acknowledge")
+	return srv.engine.Record(ctx, audit.ActionRestored, audit.Refused, "start", map[string]any{"found": flaw.Text, "row": flaw.Seq})
+}
+
+// recordDeliveries writes a row about webhooks that led to nothing.
+func (srv *server) recordDeliveries(ctx context.Context, n webhook.Notice) error {
+	outcome, subject := audit.Refused, map[string]any{"count": n.Count, "reason": n.Reason}
+	if n.Again {
+		outcome, subject["delivery"] = audit.Succeeded, n.Delivery
+	}
+	return srv.engine.Record(ctx, audit.ActionWebhook, outcome, "address "+n.From, subject)
+}
+
+// productVersion identifies this build, as far as Go's build information does.
+func productVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	version := info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			version += " " + s.Value[:min(12, len(s.Value))]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			version += " modified"
+		}
+	}
+	return version
 }
 
 func (srv *server) close() {

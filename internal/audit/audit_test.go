@@ -58,9 +58,19 @@ func rows(t *testing.T, db *store.DB) []audit.Row {
 	return out
 }
 
-func verify(t *testing.T, db *store.DB) (int64, error) {
+// verify looks at the database alone.
+func verify(t *testing.T, db *store.DB) audit.Report {
 	t.Helper()
-	return store.Read(t.Context(), db, func(tx *store.Tx) (int64, error) { return audit.Verify(t.Context(), tx) })
+	return verifyWith(t, db, "")
+}
+
+func verifyWith(t *testing.T, db *store.DB, dir string) audit.Report {
+	t.Helper()
+	r, err := store.Read(t.Context(), db, func(tx *store.Tx) (audit.Report, error) { return audit.Verify(t.Context(), tx, dir) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func execute(t *testing.T, db *store.DB, statements ...string) error {
@@ -94,7 +104,7 @@ func TestAppendChains(t *testing.T) {
 	}
 	r := got[1]
 	r.At, r.Prev, r.Hash = "", "", ""
-	want := audit.Row{Seq: 2, Actor: `{"id":2,"login":"ada"}`, Action: "apply", Outcome: "allowed", Origin: "comment 2",
+	want := audit.Row{Seq: 2, Version: 2, Actor: `{"id":2,"login":"ada"}`, Action: "apply", Outcome: "allowed", Origin: "comment 2",
 		Subject: `{"approvers":["bob","Zoë"],"pull":2,"reason":"\"quoted\", and \u003cb\u003e"}`}
 	if diff := cmp.Diff(want, r); diff != "" {
 		t.Errorf("row 2 (-want +got):\n%s", diff)
@@ -110,48 +120,58 @@ func TestRowsOfOneTransactionChain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n, err := verify(t, db); n != 2 || err != nil {
-		t.Errorf("%d rows hold, error %v", n, err)
+	if r := verify(t, db); r.Rows != 2 || r.Flaw != nil {
+		t.Errorf("%d rows hold, flaw %v", r.Rows, r.Flaw)
 	}
 }
 
 func TestVerifyAnEmptyLedger(t *testing.T) {
 	t.Parallel()
-	if n, err := verify(t, fresh(t)); n != 0 || err != nil {
-		t.Errorf("%d rows hold, error %v", n, err)
+	if r := verify(t, fresh(t)); r.Rows != 0 || r.Flaw != nil {
+		t.Errorf("%d rows hold, flaw %v", r.Rows, r.Flaw)
 	}
 }
 
 // What an owner of the database could do, who begins by dropping the triggers.
-func TestVerifyFindsTampering(t *testing.T) {
+//
+// Covers: T76
+func TestVerifyNamesTheFirstBadRow(t *testing.T) {
 	t.Parallel()
 	swap := func(column string) string {
 		return fmt.Sprintf(`update audit set %[1]s = (select a.%[1]s from audit a where a.seq = 5 - audit.seq) where seq in (2, 3)`, column)
 	}
 	cases := map[string]struct {
 		statements []string
-		good       int64 // rows before the first that does not hold
+		seq        int64
+		kind       audit.Kind
 	}{
-		"nothing but the triggers":    {nil, 5},
-		"a time changed":              {[]string{`update audit set at = '2020-01-01T00:00:00Z' where seq = 3`}, 2},
-		"an actor changed":            {[]string{`update audit set actor = '{"id":9,"login":"eve"}' where seq = 3`}, 2},
-		"an action changed":           {[]string{`update audit set action = 'unlock' where seq = 3`}, 2},
-		"an outcome changed":          {[]string{`update audit set outcome = 'refused' where seq = 5`}, 4},
-		"an origin changed":           {[]string{`update audit set origin = 'merge' where seq = 1`}, 0},
-		"a subject changed":           {[]string{`update audit set subject = '{}' where seq = 3`}, 2},
-		"a hash changed":              {[]string{`update audit set hash = upper(hash) where seq = 3`}, 2},
-		"a link changed":              {[]string{`update audit set prev = '' where seq = 3`}, 2},
-		"text moved to the next cell": {[]string{`update audit set outcome = outcome || origin, origin = '' where seq = 3`}, 2},
-		"the first row removed":       {[]string{`delete from audit where seq = 1`}, 0},
-		"a row removed":               {[]string{`delete from audit where seq = 3`}, 2},
+		"nothing but the triggers":    {},
+		"a time changed":              {[]string{`update audit set at = '2020-01-01T00:00:00Z' where seq = 3`}, 3, audit.Changed},
+		"an actor changed":            {[]string{`update audit set actor = '{"id":9,"login":"eve"}' where seq = 3`}, 3, audit.Changed},
+		"an action changed":           {[]string{`update audit set action = 'unlock' where seq = 3`}, 3, audit.Changed},
+		"an outcome changed":          {[]string{`update audit set outcome = 'refused' where seq = 5`}, 5, audit.Changed},
+		"an origin changed":           {[]string{`update audit set origin = 'merge' where seq = 1`}, 1, audit.Changed},
+		"a subject changed":           {[]string{`update audit set subject = '{}' where seq = 3`}, 3, audit.Changed},
+		"a hash changed":              {[]string{`update audit set hash = upper(hash) where seq = 3`}, 3, audit.Changed},
+		"a link changed":              {[]string{`update audit set prev = '' where seq = 3`}, 3, audit.Changed},
+		"a version changed":           {[]string{`update audit set version = 1 where seq = 3`}, 3, audit.Changed},
+		"text made bytes":             {[]string{`update audit set subject = cast(subject as blob) where seq = 3`}, 3, audit.Changed},
+		"text moved to the next cell": {[]string{`update audit set outcome = outcome || origin, origin = '' where seq = 3`}, 3, audit.Changed},
+		"the first row removed":       {[]string{`delete from audit where seq = 1`}, 1, audit.Missing},
+		"a row removed":               {[]string{`delete from audit where seq = 3`}, 3, audit.Missing},
+		"the last row removed":        {[]string{`delete from audit where seq = 5`}, 5, audit.TailCut},
+		"all rows removed":            {[]string{`delete from audit`}, 1, audit.TailCut},
 		"a row removed and the others moved up": {[]string{`delete from audit where seq = 3`,
-			`update audit set seq = seq - 1 where seq = 4`, `update audit set seq = seq - 1 where seq = 5`}, 2},
-		"two rows swapped": {[]string{swap("at"), swap("actor"), swap("origin"), swap("subject"), swap("prev"), swap("hash")}, 1},
+			`update audit set seq = seq - 1 where seq = 4`, `update audit set seq = seq - 1 where seq = 5`}, 3, audit.Swapped},
+		"two rows swapped": {[]string{swap("at"), swap("actor"), swap("origin"), swap("subject"), swap("prev"), swap("hash")}, 2, audit.Swapped},
 		"the numbers of two rows swapped": {[]string{`update audit set seq = -1 where seq = 2`, `update audit set seq = 2 where seq = 3`,
-			`update audit set seq = 3 where seq = -1`}, 1},
+			`update audit set seq = 3 where seq = -1`}, 2, audit.Swapped},
 		"a row put between": {[]string{`update audit set seq = 6 where seq = 5`, `update audit set seq = 5 where seq = 4`,
-			`insert into audit select 4, at, actor, action, outcome, origin, subject, prev, hash from audit where seq = 3`}, 3},
-		"a row appended": {[]string{`insert into audit select 6, at, actor, action, outcome, origin, subject, hash, hash from audit where seq = 5`}, 5},
+			`insert into audit select 4, at, actor, action, outcome, origin, subject, prev, hash, version from audit where seq = 3`}, 4, audit.Swapped},
+		"a row put before": {[]string{`insert into audit select 0, at, actor, action, outcome, origin, subject, prev, hash, version from audit where seq = 3`}, 0, audit.Added},
+		"a row appended":   {[]string{`insert into audit select 6, at, actor, action, outcome, origin, subject, hash, hash, version from audit where seq = 5`}, 6, audit.Changed},
+		"the end moved":    {[]string{`update audit_head set seq = 4, hash = (select hash from audit where seq = 4)`}, 5, audit.Added},
+		"the end lost":     {[]string{`drop trigger audit_head_no_delete`, `delete from audit_head`}, 0, audit.TailCut},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -161,12 +181,12 @@ func TestVerifyFindsTampering(t *testing.T) {
 			if err := execute(t, db, statements...); err != nil {
 				t.Fatal(err)
 			}
-			n, err := verify(t, db)
-			if n != c.good || (err != nil) != (c.statements != nil) {
-				t.Errorf("%d rows hold, want %d; error %v", n, c.good, err)
-			}
-			if want := fmt.Sprintf("does not continue row %d", c.good); err != nil && !strings.Contains(err.Error(), want) {
-				t.Errorf("error = %v, want %q in it", err, want)
+			r := verify(t, db)
+			switch {
+			case c.statements == nil && (r.Flaw != nil || r.Rows != 5):
+				t.Errorf("%d rows hold, flaw %v", r.Rows, r.Flaw)
+			case c.statements != nil && (r.Flaw == nil || r.Flaw.Seq != c.seq || r.Flaw.Kind != c.kind):
+				t.Errorf("flaw = %+v, want row %d %s", r.Flaw, c.seq, c.kind)
 			}
 		})
 	}
@@ -179,6 +199,7 @@ func TestTheTriggersRefuse(t *testing.T) {
 		"an update of nothing":      `update audit set outcome = outcome`,
 		"a removal":                 `delete from audit where seq = 2`,
 		"the removal of everything": `delete from audit`,
+		"the removal of the end":    `delete from audit_head`,
 		"an update on conflict": `insert into audit (seq, at, actor, action, outcome, origin, subject, prev, hash)
 			values (2, '', '', '', '', '', '', '', '') on conflict (seq) do update set outcome = 'refused'`,
 	} {

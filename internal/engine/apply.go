@@ -64,7 +64,10 @@ func (r applyRequest) action() string {
 		name, _, _ = strings.Cut(name, " ")
 		return name
 	}
-	return "apply"
+	if r.Command == replanButton {
+		return audit.ActionPlan
+	}
+	return audit.ActionApply
 }
 
 // on is the name of the trigger in the repository's configuration.
@@ -128,6 +131,9 @@ func (e *Engine) applyStep(ctx context.Context, req applyRequest) error {
 		return e.refuse(ctx, req, fault.New("The request to apply is too old.", "Facts and approvals may have changed since.", "Ask again with `/apply`."))
 	case v.busy():
 		return e.again(ctx, req) // a plan or an apply of this pull request is under way
+	}
+	if err := e.held(ctx); err != nil {
+		return e.unlessTransient(ctx, req, err)
 	}
 	if wait, err := e.waitsForEarlier(ctx, v); err != nil || wait {
 		if wait {
@@ -252,7 +258,7 @@ func (e *Engine) applyNext(ctx context.Context, req applyRequest, f facts, v vie
 		return err
 	}
 	current, ok := v.runOf(j.run.Tree)
-	if !ok {
+	if !ok || !e.madeHere(v, current) {
 		return e.planForApply(ctx, req, f, j.run.Reason)
 	}
 	if err := pinned(req, v.plans[current.ID]); err != nil {
@@ -510,9 +516,8 @@ func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error 
 		if err := e.queue.Put(ctx, tx, taskAnswer, answer{req.Repo, req.Number, report.AnswerRefused(r)}, time.Time{}); err != nil {
 			return err
 		}
-		return audit.Append(ctx, tx, audit.Entry{Actor: req.Actor, Action: req.action(), Outcome: "refused", Origin: req.origin(),
-			Subject: map[string]any{"repository": req.Repo.ID, "pull": req.Number, "head": req.HeadSHA, "project": req.Project,
-				"reason": r.Fault.Text(), "denials": r.Denials}})
+		return audit.Append(ctx, tx, audit.Entry{Actor: req.Actor, Action: req.action(), Outcome: audit.Refused, Origin: req.origin(),
+			Subject: of(req.Repo, req.Number, map[string]any{"head": req.HeadSHA, "project": req.Project, "reason": r.Fault.Text(), "denials": r.Denials})})
 	})
 	if err != nil {
 		return err

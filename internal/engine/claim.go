@@ -64,7 +64,7 @@ func (e *Engine) claim(ctx context.Context, req applyRequest, f facts, a authori
 		if err := e.spend(ctx, tx, req, x.ID); err != nil {
 			return err
 		}
-		if err := audit.Append(ctx, tx, e.authorisation(req, a.facts, j, p, x)); err != nil {
+		if err := about(ctx, tx, x.ID, e.authorisation(req, a.facts, j, p, x)); err != nil {
 			return err
 		}
 		row, err = audit.Last(ctx, tx)
@@ -193,18 +193,12 @@ func flipped(was, is facts) string {
 
 // authorisation is the ledger's row: who let what be applied, and on which grounds.
 func (e *Engine) authorisation(req applyRequest, f facts, j *job, p store.Plan, x store.Execution) audit.Entry {
-	var approvers []change.User
-	for _, r := range f.reviews {
-		if r.State == "approved" && r.CommitSHA == f.pull.HeadSHA {
-			approvers = append(approvers, r.Author)
-		}
-	}
-	subject := map[string]any{"execution": x.ID, "repository": req.Repo.ID, "pull": req.Number, "project": p.Project.Name, "approvers": approvers,
-		"break_glass": req.Glass, "plan": p.ID, "plan_made": p.FinishedAt, "state_key": x.StateKey, "fence": x.Fence}
+	subject := of(req.Repo, req.Number, map[string]any{"execution": x.ID, "project": p.Project.Name, "approvers": approvers(f), "title": f.pull.Title, "author": f.pull.Author,
+		"break_glass": req.Glass, "plan": p.ID, "plan_made": p.FinishedAt, "state_key": x.StateKey, "fence": x.Fence, "maker": e.cfg.Maker})
 	for name, value := range grounds(j, p, x) {
 		subject[name] = value
 	}
-	return audit.Entry{Actor: req.Actor, Action: "apply", Outcome: "allowed", Origin: req.origin(), Subject: subject}
+	return audit.Entry{Actor: req.Actor, Action: audit.ActionApply, Outcome: audit.Allowed, Origin: req.origin(), Subject: subject}
 }
 
 // grounds are everything that an approval is of: what would be applied, to what, judged by what.
@@ -312,7 +306,7 @@ func (e *Engine) freeze(ctx context.Context, content []byte) error {
 		}
 		entry := ending(x, "apply.found", "unknown", nil)
 		entry.Subject["state"], entry.Subject["lost_row"], entry.Subject["lost_hash"] = change.ExecUnknown, c.Row.Seq, c.Row.Hash
-		return audit.Append(ctx, tx, entry)
+		return about(ctx, tx, x.ID, entry)
 	})
 	if errors.Is(err, store.ErrConflict) {
 		// Something else holds the state by now, so nothing is applied to it before that has ended and this is found again.

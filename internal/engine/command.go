@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/github"
@@ -167,6 +168,9 @@ func (e *Engine) cancel(ctx context.Context, ev github.Event) error {
 	// Requests to apply that wait for a plan or for another apply end as well.
 	v.pull.CancelledAt = time.Now()
 	if err := e.save(ctx, v.pull); err != nil {
+		return err
+	}
+	if err := e.recordAsked(ctx, audit.ActionCancel, fmt.Sprintf("comment %d", ev.CommentID), ev.Sender, ev.Repo, ev.Pull, map[string]any{"head": v.pull.HeadSHA, "run": v.newest().ID}); err != nil {
 		return err
 	}
 	var names []string

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tollgate/tollgate/internal/artifact"
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
@@ -120,6 +121,10 @@ type Config struct {
 	Limits    Limits
 	// Credentials are those of plans and applies; nil: they use the server's.
 	Credentials Credentials
+
+	// Held says why nothing may be applied because of the ledger's state, or nil; or it is nil.
+	Held  func(context.Context) (*audit.Flaw, error)
+	Maker string // of plans: the versions of the product and of Terraform; a plan of another is made again
 
 	DataDir     string        // logs, workspaces and executions lie below it
 	ServerID    string        // stable across restarts of this server

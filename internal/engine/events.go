@@ -94,6 +94,7 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 	if err != nil {
 		return err
 	}
+	last.CreatedAt = e.githubs(last.CreatedAt)
 	again := another(ev, last, pull)
 	if again {
 		pull.PushedAt = time.Now()
@@ -313,10 +314,13 @@ func (e *Engine) rerun(ctx context.Context, ev github.Event) error {
 	return nil
 }
 
+// replanButton names the button in answers and in the ledger.
+const replanButton = "the Re-plan button"
+
 // replanFor plans again on a press, and tells the person why if it does not.
 func (e *Engine) replanFor(ctx context.Context, ev github.Event, number int) error {
 	err := e.replan(ctx, ev.Repo, number, ev.Sender, "re-run", seen{head: ev.HeadSHA})
-	return e.unlessTransient(ctx, applyRequest{Repo: ev.Repo, Number: number, Trigger: triggerButton, Actor: ev.Sender, HeadSHA: ev.HeadSHA, Command: "the Re-plan button"}, err)
+	return e.unlessTransient(ctx, applyRequest{Repo: ev.Repo, Number: number, Trigger: triggerButton, Actor: ev.Sender, HeadSHA: ev.HeadSHA, Command: replanButton}, err)
 }
 
 // seen is what a person can have looked at when asking for a plan.
@@ -326,12 +330,12 @@ type seen struct {
 }
 
 // covers reports whether the person can have seen the head that the pull request has now.
-func (s seen) covers(known, now store.Pull) bool {
+func (s seen) covers(known, now store.Pull, skew time.Duration) bool {
 	if s.head != "" {
 		return s.head == now.HeadSHA
 	}
 	// GitHub tells times in whole seconds.
-	return known.HeadSHA == now.HeadSHA && !known.PushedAt.Truncate(time.Second).After(s.at)
+	return known.HeadSHA == now.HeadSHA && !known.PushedAt.Add(skew).Truncate(time.Second).After(s.at)
 }
 
 // replan plans the head again because a person with write permission asked for it.
@@ -354,7 +358,7 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 		return fault.New("The pull request is closed.", "Only what can still be merged is planned.", "Reopen it first.")
 	case pull.Merged:
 		reason = reasonMergedAgain
-	case pull.Fork && !s.covers(known, pull):
+	case pull.Fork && !s.covers(known, pull, e.cfg.GitHub.Skew()):
 		pull.Note = stopped(pull)
 		if err := e.save(ctx, pull); err != nil { // so that asking again can succeed
 			return err
@@ -368,6 +372,9 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 	}
 	if pull.Note = stopped(pull); pull.Note != nil && !pull.Draft {
 		return pull.Note
+	}
+	if err := e.recordAsked(ctx, audit.ActionPlan, reason, actor, pull.Repo, pull.Number, map[string]any{"head": pull.HeadSHA}); err != nil {
+		return err
 	}
 	pull.Note = nil // whoever asks for the plan of a draft gets it
 	if err := e.save(ctx, pull); err != nil {
@@ -383,8 +390,8 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 // allowFork writes to the ledger who let code from outside be planned.
 func (e *Engine) allowFork(ctx context.Context, p store.Pull, actor change.User) error {
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		return audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: "plan.fork", Outcome: "allowed", Origin: "pull request",
-			Subject: map[string]any{"repository": p.Repo.ID, "pull": p.Number, "head": p.HeadSHA}})
+		return audit.Append(ctx, tx, audit.Entry{Actor: actor, Action: audit.ActionPlanFork, Outcome: audit.Allowed, Origin: "pull request",
+			Subject: of(p.Repo, p.Number, map[string]any{"head": p.HeadSHA})})
 	})
 }
 

@@ -156,7 +156,12 @@ func (e *Engine) follow(ctx context.Context, x store.Execution) error {
 }
 
 func (e *Engine) move(ctx context.Context, x store.Execution, to change.ExecutionState) error {
-	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveExecution(ctx, x.ID, to, nil, "") })
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.MoveExecution(ctx, x.ID, to, nil, ""); err != nil {
+			return err
+		}
+		return about(ctx, tx, x.ID, ending(x, audit.ActionApplyStart, audit.Succeeded, nil))
+	})
 }
 
 // judgeExit says how an apply ended. Only what is proven clean is called so.
@@ -245,7 +250,7 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 				return err
 			}
 		}
-		return audit.Append(ctx, tx, entry)
+		return about(ctx, tx, x.ID, entry)
 	})
 	if err != nil {
 		return fmt.Errorf("record the end of an apply: %w", err)

@@ -297,7 +297,7 @@ func (e *Engine) planOnState(ctx context.Context, key pullKey, x store.Execution
 }
 
 // another reports whether a webhook tells of a change after the newest run was made that led back to
-// the very head and base of it. What was approved before it is not approved any more.
+// the very head and base of it, whose time is GitHub's. What was approved before it is not approved any more.
 func another(ev github.Event, last store.Run, p store.Pull) bool {
 	changed := ev.Action == "synchronize" || ev.BaseChanged
 	return changed && last.HeadSHA == p.HeadSHA && last.BaseRef == p.BaseRef && ev.UpdatedAt.After(last.CreatedAt.Add(clockSkew))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type stored struct {
 	Plan   artifact.Ref      `json:"plan"`
 	JSON   artifact.Ref      `json:"json"`
 	Module *terraform.Module `json:"module"` // how it was planned; Root is set anew for an apply
+	Maker  string            `json:"maker"`  // Config.Maker of the server that made it
 }
 
 // planLimit ends a plan that hangs, so that no check stays in progress for ever.
@@ -41,6 +43,7 @@ func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 		return
 	}
 	p.FinishedAt = time.Now()
+	p.ShownAt = e.githubs(p.FinishedAt)
 	if err != nil {
 		e.cfg.Logger.Warn("plan ended without a verdict", "run", j.run.ID, "project", p.Project.Name, "error", err)
 		p.State, p.Fault = change.RunErrored, fault.Public(err)
@@ -211,7 +214,7 @@ func (e *Engine) keep(ctx context.Context, j *job, p *store.Plan, m terraform.Mo
 	if err != nil {
 		return fmt.Errorf("read plan file: %w", err)
 	}
-	s := stored{Module: &m}
+	s := stored{Module: &m, Maker: e.cfg.Maker}
 	s.Module.Root = ""
 	if s.Plan, err = e.cfg.Artifacts.Put(ctx, e.binding(j.run, *p, artifact.PlanFile), plan); err != nil {
 		return fmt.Errorf("keep plan: %w", err)
@@ -226,6 +229,15 @@ func (e *Engine) keep(ctx context.Context, j *job, p *store.Plan, m terraform.Mo
 
 func (e *Engine) binding(run store.Run, p store.Plan, kind artifact.Kind) artifact.Binding {
 	return artifact.Binding{RepoID: run.RepoID, Pull: run.Number, HeadSHA: run.HeadSHA, Project: p.Project.Name, RunID: run.ID, Kind: kind}
+}
+
+// madeHere reports whether the plans of a run that are still to be applied were made by this
+// version of the product and of Terraform. What another meant by a plan, this one may not.
+func (e *Engine) madeHere(v view, r store.Run) bool {
+	return !slices.ContainsFunc(v.plans[r.ID], func(p store.Plan) bool {
+		var s stored
+		return v.execution(p.ID).ID == "" && (json.Unmarshal([]byte(p.Artifacts), &s) != nil || s.Maker != e.cfg.Maker)
+	})
 }
 
 // awaitApply waits until no apply changes the state: a plan made meanwhile would be stale at once.

@@ -64,7 +64,7 @@ func (e *Engine) beginProof(ctx context.Context, x store.Execution) (p store.Pla
 		if attempt, err = tx.BeginProof(ctx, x.ID); err != nil || attempt > 1 {
 			return err
 		}
-		return audit.Append(ctx, tx, ending(x, "apply.end", "succeeded", nil))
+		return about(ctx, tx, x.ID, ending(x, audit.ActionApplyEnd, audit.Succeeded, nil))
 	})
 	if err != nil {
 		return p, 0, fmt.Errorf("record that an apply has ended: %w", err)

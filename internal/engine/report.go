@@ -169,7 +169,7 @@ func shortEffect(digest string) string {
 func (e *Engine) applyReport(v view, x store.Execution) report.Apply {
 	a := report.Apply{Execution: x.Execution, Glass: v.glassOf(x.ID), HeadSHA: x.HeadSHA, Fault: x.Fault, Proof: x.Proof, ExternalID: x.ID,
 		DetailsURL: e.url("/executions/" + x.ID), Ended: x.Proofs > 0, Blocked: x.Cause == store.CauseLocked,
-		Resolved: x.Resolved, Evidence: x.Evidence, Unsaved: x.ErroredState != ""}
+		Resolved: x.Resolved, Evidence: x.Evidence, Unsaved: x.ErroredState != "", LedgerRow: x.Ledger.Seq, LedgerHash: x.Ledger.Hash}
 	for _, plans := range v.plans {
 		for _, p := range plans {
 			if p.ID == x.PlanID {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/github"
@@ -96,7 +95,7 @@ func resolveIn(ctx context.Context, db *store.DB, q *queue.Queue, id string, r c
 		entry := ending(x, action, "allowed", nil)
 		entry.Actor, entry.Origin = r.By, origin
 		entry.Subject["as"], entry.Subject["reason"] = r.As, r.Reason
-		if err := audit.Append(ctx, tx, entry); err != nil {
+		if err := about(ctx, tx, id, entry); err != nil {
 			return err
 		}
 		return q.Put(ctx, tx, taskResolved, id, time.Time{})

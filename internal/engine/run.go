@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/github"
@@ -96,7 +97,12 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 		log.Warn("run ended without a verdict", "error", err)
 	}
 	for {
-		err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, run.ID, state, flt) })
+		err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+			if err := tx.MoveRun(ctx, run.ID, state, flt); err != nil {
+				return err
+			}
+			return audit.Append(ctx, tx, e.verdict(j, state, flt))
+		})
 		if err == nil {
 			break
 		}

@@ -120,9 +120,21 @@ func (v view) lookedAt() []store.Plan {
 // was shown, by this plan or by one that served an apply.
 func (v view) appliedSince(shown store.Plan) bool {
 	return slices.ContainsFunc(v.executions, func(x store.Execution) bool {
-		mine := x.PlanID == shown.ID || x.Project.Name == shown.Project.Name && !x.CreatedAt.Before(shown.FinishedAt)
+		// By time, and by the order of the runs: the clock may have been set back in between.
+		later := !x.CreatedAt.Before(shown.FinishedAt) || v.seqOf(x.PlanID) > v.seqOf(shown.ID)
+		mine := x.PlanID == shown.ID || x.Project.Name == shown.Project.Name && later
 		return mine && x.State != change.ExecFailedClean
 	})
+}
+
+// seqOf is the place of a plan's run among the runs in view, or 0.
+func (v view) seqOf(planID string) int64 {
+	for _, r := range v.runs {
+		if slices.ContainsFunc(v.plans[r.ID], func(p store.Plan) bool { return p.ID == planID }) {
+			return r.Seq
+		}
+	}
+	return 0
 }
 
 // baseBeforeMerge are the base commits that people looked at the change on, the last of them from
@@ -145,7 +157,7 @@ func (v view) shownSince(project string) time.Time {
 	if !ok {
 		return time.Now()
 	}
-	since := now.FinishedAt
+	since := shownAt(now)
 	for _, r := range v.runs {
 		if servesApply(r) {
 			continue
@@ -160,10 +172,19 @@ func (v view) shownSince(project string) time.Time {
 			if p.Summary.EffectDigest != now.Summary.EffectDigest || p.ID != now.ID && v.appliedSince(p) {
 				return since // another effect, or an approval that was used
 			}
-			since = p.FinishedAt
+			since = shownAt(p)
 		}
 	}
 	return since
+}
+
+// shownAt is when a plan was finished by GitHub's clock, which approvals go by. Plans of versions
+// before know it by ours only.
+func shownAt(p store.Plan) time.Time {
+	if p.ShownAt.IsZero() {
+		return p.FinishedAt
+	}
+	return p.ShownAt
 }
 
 // unfinished reports whether GitHub was last told that a check of the run goes on.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/tollgate/tollgate/internal/change"
@@ -94,7 +95,7 @@ func (a Apply) Title() string {
 
 func applySummary(a Apply) string {
 	e := a.Execution
-	foot := footer(labelled("commit ", short(e.CommitSHA)), labelled("execution ", e.ID), Elapsed(a.Elapsed), pageLink(a.DetailsURL))
+	foot := footer(labelled("commit ", short(e.CommitSHA)), labelled("execution ", e.ID), Elapsed(a.Elapsed), pageLink(a.DetailsURL)) + ledgerLine(a)
 	out := page{limit: MaxSummary - len(foot)}
 	out.block(applyHead(a))
 	out.block(glassLine(a.Glass))
@@ -109,6 +110,14 @@ func applySummary(a Apply) string {
 	out.block(unsaved(a))
 	out.block(applyAdvice(a))
 	return out.String() + foot
+}
+
+// ledgerLine is what an auditor compares with the ledger, also when nobody trusts its keepers any more.
+func ledgerLine(a Apply) string {
+	if a.LedgerRow == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\n<sub>ledger row %d, sha256 `%s`</sub>\n", a.LedgerRow, a.LedgerHash)
 }
 
 func applyHead(a Apply) string {

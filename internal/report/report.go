@@ -96,6 +96,8 @@ type Apply struct {
 	ExternalID string
 	DetailsURL string // our page of the execution
 	Elapsed    time.Duration
+	LedgerRow  int64  // the newest row of the ledger about it, or 0
+	LedgerHash string // and its hash, to compare an export with
 }
 
 // Stop says why a pull request is not planned at all.

@@ -38,11 +38,12 @@ type Execution struct {
 	DeploymentState string           // as last sent
 	Proof           *change.Proof    // what a second plan showed after the apply, or nil
 	Proofs          int              // how often the result was looked at; above 0, Terraform has ended well
+	Ledger          Head             // the newest row of the ledger about it
 	CreatedAt       time.Time
 	FinishedAt      time.Time
 }
 
-const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, fence, resolved, evidence, errored_state, created_at, finished_at`
+const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, fence, resolved, evidence, errored_state, ledger_seq, ledger_hash, created_at, finished_at`
 
 // Applied reports whether all of the plan is known to be there: Terraform said so, or a person did.
 func (e Execution) Applied() bool {
@@ -57,7 +58,7 @@ func scanExecution(row scanner) (Execution, error) {
 	var project, actor, flt, proof, resolved, evidence string
 	var created, finished int64
 	err := row.Scan(&e.ID, &e.PlanID, &e.RepoID, &e.Number, &e.HeadSHA, &e.CommitSHA, &project, &e.StateKey, &e.State, &e.Trigger,
-		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &e.Fence, &resolved, &evidence, &e.ErroredState, &created, &finished)
+		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &e.Fence, &resolved, &evidence, &e.ErroredState, &e.Ledger.Seq, &e.Ledger.Hash, &created, &finished)
 	if err != nil {
 		return Execution{}, notFound(err)
 	}

@@ -186,20 +186,21 @@ type Plan struct {
 	StateKey     string // identity of the Terraform state: what an apply locks
 	StartedAt    time.Time
 	FinishedAt   time.Time
+	ShownAt      time.Time // FinishedAt by GitHub's clock, for comparison with its times; zero in rows of before
 }
 
-const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused`
+const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused, shown_at`
 
 func scanPlan(row scanner) (Plan, error) {
 	var p Plan
 	var project, flt, summary, findings, notices, waivers string
-	var started, finished int64
+	var started, finished, shown int64
 	err := row.Scan(&p.ID, &p.RunID, &project, &p.State, &flt, &p.Excerpt, &p.Text, &summary, &findings, &notices, &waivers,
-		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished, &p.Refused)
+		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished, &p.Refused, &shown)
 	if err != nil {
 		return Plan{}, notFound(err)
 	}
-	p.StartedAt, p.FinishedAt = fromMillis(started), fromMillis(finished)
+	p.StartedAt, p.FinishedAt, p.ShownAt = fromMillis(started), fromMillis(finished), fromMillis(shown)
 	return p, decode("plan", project, &p.Project, flt, &p.Fault, summary, &p.Summary, findings, &p.Findings,
 		notices, &p.Notices, waivers, &p.Waivers)
 }
@@ -207,12 +208,12 @@ func scanPlan(row scanner) (Plan, error) {
 // PutPlan writes a plan, new or known.
 func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
 	_, err := exec(ctx, tx, `insert into plans (id, run_id, name, project, state, fault, excerpt, text, summary, findings,
-		notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused, shown_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict (id) do update set state = excluded.state, fault = excluded.fault, excerpt = excluded.excerpt, text = excluded.text,
 		summary = excluded.summary, findings = excluded.findings, notices = excluded.notices, waivers = excluded.waivers, policy_digest = excluded.policy_digest, judged = excluded.judged,
-		artifacts = excluded.artifacts, state_key = excluded.state_key, started_at = excluded.started_at, finished_at = excluded.finished_at, refused = excluded.refused`,
+		artifacts = excluded.artifacts, state_key = excluded.state_key, started_at = excluded.started_at, finished_at = excluded.finished_at, refused = excluded.refused, shown_at = excluded.shown_at`,
 		p.ID, p.RunID, p.Project.Name, toJSON(p.Project), p.State, faultJSON(p.Fault), p.Excerpt, p.Text, toJSON(p.Summary), toJSON(p.Findings),
-		toJSON(p.Notices), toJSON(p.Waivers), p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt), p.Refused)
+		toJSON(p.Notices), toJSON(p.Waivers), p.PolicyDigest, p.Judged, p.Artifacts, p.StateKey, millis(p.StartedAt), millis(p.FinishedAt), p.Refused, millis(p.ShownAt))
 	return err
 }
 

@@ -13,12 +13,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
@@ -36,48 +35,59 @@ var ErrNotFound = errors.New("not found")
 var ErrConflict = errors.New("conflicts with a row that exists")
 
 // DB is the store. It is safe for concurrent use and owned by its opener.
-type DB struct{ sql *sql.DB }
+type DB struct {
+	sql     *sql.DB
+	witness atomic.Pointer[Witness]
+	skew    atomic.Pointer[func() time.Duration]
+}
 
 // Open opens or creates the SQLite file and brings its schema up to date. A file made by a newer
 // version is refused.
 func Open(ctx context.Context, file string) (*DB, error) {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
-		"journal_mode(wal)", "synchronous(full)", "busy_timeout(10000)", "foreign_keys(1)"}}
+	pool, err := openPool(file, url.Values{"_txlock": {"immediate"}, "_pragma": {
+		"journal_mode(wal)", "synchronous(full)", "busy_timeout(10000)", "foreign_keys(1)"}})
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, pool); err != nil {
+		return nil, errors.Join(unopened(file, err), pool.Close())
+	}
+	return &DB{sql: pool}, nil
+}
+
+// OpenToRead opens a file that another program may be working on, and changes nothing in it.
+func OpenToRead(ctx context.Context, file string) (*DB, error) {
+	pool, err := openPool(file, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "query_only(1)"}})
+	if err != nil {
+		return nil, err
+	}
+	p, err := provider(pool)
+	if err == nil {
+		err = current(ctx, p)
+	}
+	if err != nil {
+		return nil, errors.Join(unopened(file, err), pool.Close())
+	}
+	return &DB{sql: pool}, nil
+}
+
+func openPool(file string, q url.Values) (*sql.DB, error) {
 	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	pool.SetMaxOpenConns(1) // SQLite has one writer; a pool of several only meets SQLITE_BUSY
-	if err := migrate(ctx, pool); err != nil {
-		return nil, errors.Join(fault.Wrap(err, "The database "+file+" cannot be opened.",
-			"Without it no webhook can be kept and nothing is applied.",
-			"Check that the directory exists, is writable by this user and has free space, and that no newer version of Tollgate has used the file."), pool.Close())
-	}
-	return &DB{sql: pool}, nil
+	return pool, nil
 }
 
-func migrate(ctx context.Context, pool *sql.DB) error {
-	dir, err := fs.Sub(migrations, "migrations")
-	if err != nil {
+func unopened(file string, err error) error {
+	var flt *fault.Error
+	if errors.As(err, &flt) {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, pool, dir)
-	if err != nil {
-		return err
-	}
-	have, err := p.GetDBVersion(ctx)
-	if err != nil {
-		return err
-	}
-	var newest int64
-	for _, s := range p.ListSources() { // which come in the order of the files' names
-		newest = max(newest, s.Version)
-	}
-	if have > newest {
-		return fmt.Errorf("schema version %d is newer than %d, the newest that this program knows", have, newest)
-	}
-	_, err = p.Up(ctx)
-	return err
+	return fault.Wrap(err, "The database "+file+" cannot be opened.",
+		"Without it no webhook can be kept and nothing is applied.",
+		"Check that the directory exists, is writable by this user and has free space.")
 }
 
 // Pool is the connection pool, for the queue, which shares transactions with the store.
@@ -93,8 +103,12 @@ func (d *DB) Ping(ctx context.Context) error {
 
 // Tx is one transaction. Its methods are in the files named after the tables.
 type Tx struct {
-	SQL *sql.Tx
-	Now time.Time // the time of the transaction, the same for all its rows
+	SQL  *sql.Tx
+	Now  time.Time     // the time of the transaction, the same for all its rows
+	Skew time.Duration // GitHub's clock minus ours, as far as is known
+
+	db   *DB
+	head Head // where the ledger ends, if this transaction wrote to it
 }
 
 // Write runs f in a transaction and commits it, or rolls all of it back if f returns an error.
@@ -104,11 +118,18 @@ func (d *DB) Write(ctx context.Context, f func(*Tx) error) error {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // a no-op after Commit
-	if err := f(&Tx{SQL: tx, Now: time.Now().UTC()}); err != nil {
+	t := &Tx{SQL: tx, Now: time.Now().UTC(), db: d}
+	if skew := d.skew.Load(); skew != nil {
+		t.Skew = (*skew)()
+	}
+	if err := f(t); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	if w := d.witness.Load(); w != nil && t.head.Seq > 0 {
+		(*w).Saw(t.head)
 	}
 	return nil
 }

@@ -50,6 +50,10 @@ type Config struct {
 	// false if a delivery of that id or that meaning was committed before. Required.
 	Accept func(ctx context.Context, deliveryID, meaning string, event github.Event) (fresh bool, err error)
 
+	// Noticed is told of deliveries that were refused, or that came again: at once of the first, and
+	// of all further ones of ten minutes together, so that a flood does not fill what it writes to. Or nil.
+	Noticed func(ctx context.Context, n Notice) error
+
 	Logger  *slog.Logger // required
 	MaxBody int64        // bytes; 0: GitHub's own limit, 25 MB
 }
@@ -59,6 +63,7 @@ type Handler struct {
 	cfg    Config
 	turns  chan struct{}
 	budget *budget
+	tallies
 }
 
 // New returns a handler, or a *fault.Error for a secret that could be guessed: nothing works
@@ -105,6 +110,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer, attrs, refused = h.process(r, body)
 	}
 	level := slog.LevelInfo
+	switch {
+	case refused != nil && refused.status == http.StatusUnauthorized:
+		h.notice(r, false, refused.reason, "")
+	case answer.Result == "duplicate":
+		h.notice(r, true, "came again", answer.Delivery)
+	}
 	if refused != nil {
 		status, level = refused.status, slog.LevelWarn
 		attrs = append(attrs, slog.String(KeyReason, refused.reason))
