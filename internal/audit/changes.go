@@ -23,8 +23,14 @@ type subject struct {
 	Policies   string      `json:"policies"`
 	Waivers    []string    `json:"waivers"`
 	Approvers  []Approver  `json:"approvers"`
-	State      string      `json:"state"`
+	State      any         `json:"state"` // how an apply ended; of an authorisation, the state that it changes
 	LeftOpen   int         `json:"left_open"`
+}
+
+// end is how an apply ended, if the row says so.
+func (s subject) end() string {
+	text, _ := s.State.(string)
+	return text
 }
 
 type planned struct {
@@ -118,9 +124,9 @@ func (c *Changes) Add(r Row) error {
 	case r.Action == ActionApplyStart:
 		x.Started, x.Outcome = r.At, "running"
 	case r.Action == ActionApplyEnd:
-		x.Ended, x.Outcome, x.State = r.At, r.Outcome, s.State
+		x.Ended, x.Outcome, x.State = r.At, r.Outcome, s.end()
 	case r.Action == ActionApplyProof:
-		x.Proof, x.LeftOpen, x.State = r.Outcome, s.LeftOpen, s.State
+		x.Proof, x.LeftOpen, x.State = r.Outcome, s.LeftOpen, s.end()
 	case r.Action == ActionUnlock || strings.HasPrefix(r.Action, "resolve"):
 		if r.Outcome == Allowed {
 			x.Resolved = &Resolution{by, r.At, r.Origin}

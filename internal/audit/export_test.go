@@ -41,7 +41,7 @@ func story(t *testing.T) *store.DB {
 		{Actor: app, Kind: audit.ActorApp, Action: audit.ActionServerStart, Outcome: audit.Succeeded, Origin: "start", Subject: map[string]any{"version": "v1"}},
 		{Actor: ada, Action: audit.ActionApply, Outcome: audit.Refused, Origin: "comment 5", Subject: about(7, "payments", map[string]any{"reason": "not approved"})},
 		{Actor: ada, Action: audit.ActionApply, Outcome: audit.Allowed, Origin: "comment 6", Subject: about(7, "payments", map[string]any{"execution": "x1", "head": "h", "base": "b",
-			"commit": "c", "tree": "t", "plan": "p", "effect": "sha256:e", "policies": "sha256:r", "waivers": []string{"w"},
+			"commit": "c", "state": map[string]any{"serial": 3}, "tree": "t", "plan": "p", "effect": "sha256:e", "policies": "sha256:r", "waivers": []string{"w"},
 			"approvers": []audit.Approver{{ID: 2, Login: "bob", Review: 31, At: "2026-01-02T03:04:05Z"}}})},
 		{Actor: ada, Action: audit.ActionApplyStart, Outcome: audit.Succeeded, Origin: "execution x1", Subject: about(7, "payments", map[string]any{"execution": "x1"})},
 		{Actor: ada, Action: audit.ActionApply, Outcome: audit.Allowed, Origin: "merge", Subject: about(8, "network", map[string]any{"execution": "x2"})},

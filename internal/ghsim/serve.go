@@ -36,6 +36,7 @@ func (s *Server) witnessed(kind string, w http.ResponseWriter, r *http.Request, 
 	r = withExchange(r, ex)
 	rec := &recorder{ResponseWriter: w, keep: kind == "rest"}
 	rec.Header().Set("X-GitHub-Request-Id", ex.RequestID)
+	rec.Header().Set("Date", s.now().Format(http.TimeFormat))
 	defer s.record(ex, rec)
 	if kind == "rest" {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))

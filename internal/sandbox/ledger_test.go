@@ -224,6 +224,7 @@ func TestARestoredDatabaseAppliesNothing(t *testing.T) {
 		t.Fatalf("%d executions, want the one of before", n)
 	}
 	bot(t, w, 0, "audit", "acknowledge", "--by", "Ada", "--reason", "the disk broke; the apply was looked at")
+	answered(t, p, sandbox.Author, "/resolve app applied The apply was looked at.", "is resolved as applied")
 	// The twin: now another change is planned and applied.
 	q := propose(t, w, "three", map[string]string{"app/main.tf": strings.Replace(one, "one", "three", 1)})
 	want(t, w, q.Info().HeadSHA, "tollgate", "success")
