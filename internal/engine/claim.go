@@ -193,7 +193,7 @@ func flipped(was, is facts) string {
 
 // authorisation is the ledger's row: who let what be applied, and on which grounds.
 func (e *Engine) authorisation(req applyRequest, f facts, j *job, p store.Plan, x store.Execution) audit.Entry {
-	subject := of(req.Repo, req.Number, map[string]any{"execution": x.ID, "project": p.Project.Name, "approvers": approvers(f), "title": f.pull.Title, "author": f.pull.Author,
+	subject := of(req.Repo, req.Number, map[string]any{"execution": x.ID, "project": p.Project.Name, "approvers": approvals(f), "title": f.pull.Title, "author": f.pull.Author,
 		"break_glass": req.Glass, "plan": p.ID, "plan_made": p.FinishedAt, "state_key": x.StateKey, "fence": x.Fence, "maker": e.cfg.Maker})
 	for name, value := range grounds(j, p, x) {
 		subject[name] = value

@@ -98,8 +98,8 @@ func about(ctx context.Context, tx *store.Tx, executionID string, entry audit.En
 	return tx.SetExecutionLedger(ctx, executionID)
 }
 
-// approvers are those whose approvals of the head count, with the reviews that they are.
-func approvers(f facts) (out []audit.Approver) {
+// approvals are those whose approvals of the head count, with the reviews that they are.
+func approvals(f facts) (out []audit.Approver) {
 	for _, r := range f.reviews {
 		if r.State == "approved" && r.CommitSHA == f.pull.HeadSHA {
 			out = append(out, audit.Approver{ID: r.Author.ID, Login: r.Author.Login, Review: r.ID, At: r.SubmittedAt.UTC().Format(time.RFC3339)})

@@ -53,17 +53,6 @@ func onDatabase(t testing.TB, w *sandbox.World, statements ...string) {
 	}
 }
 
-// answered comments and waits for the answer.
-func answered(t testing.TB, p *ghsim.Pull, by, command, answer string) {
-	t.Helper()
-	if _, err := p.Comment(by, command); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, command+" is answered with "+answer, func() bool {
-		return slices.ContainsFunc(p.Comments(), func(c ghsim.CommentInfo) bool { return strings.Contains(c.Body, answer) })
-	})
-}
-
 // ledgerOf reads the server's ledger through an export that has to prove itself.
 func ledgerOf(t testing.TB, w *sandbox.World) (out []audit.Row) {
 	t.Helper()
@@ -109,12 +98,12 @@ func TestEveryDecisionHasItsRow(t *testing.T) {
 		log, _ := os.ReadFile(w.Bot.Log)
 		return bytes.Contains(log, []byte("the disk is full"))
 	})
-	if n := len(applied(t, w)); n > 0 {
+	if n := len(startedApplies(t, w)); n > 0 {
 		t.Fatalf("%d executions without a row in the ledger", n)
 	}
 	onDatabase(t, w, `drop trigger audit_is_full`)
 	c := want(t, w, head, "tollgate/apply: app", "success")
-	if n := len(applied(t, w)); n != 1 {
+	if n := len(startedApplies(t, w)); n != 1 {
 		t.Errorf("%d executions", n)
 	}
 	if err := w.Bot.Stop(); err != nil {
@@ -161,8 +150,8 @@ func actions(rows []audit.Row) map[string][]audit.Row {
 	return out
 }
 
-// applied are the executions that the server's data directory has traces of.
-func applied(t testing.TB, w *sandbox.World) []string {
+// startedApplies are the executions that the server's data directory has traces of.
+func startedApplies(t testing.TB, w *sandbox.World) []string {
 	t.Helper()
 	started, err := filepath.Glob(filepath.Join(dataDir(w), "executions", "*", "run", "started.json"))
 	if err != nil {
@@ -220,7 +209,7 @@ func TestARestoredDatabaseAppliesNothing(t *testing.T) {
 		t.Error("the server's log does not say so")
 	}
 	answered(t, p, sandbox.Author, "/apply", "the database of this server was restored from a backup")
-	if n := len(applied(t, w)); n != 1 {
+	if n := len(startedApplies(t, w)); n != 1 {
 		t.Fatalf("%d executions, want the one of before", n)
 	}
 	bot(t, w, 0, "audit", "acknowledge", "--by", "Ada", "--reason", "the disk broke; the apply was looked at")

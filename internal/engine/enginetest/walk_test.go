@@ -301,7 +301,10 @@ func (m *model) recorded(execution string) error {
 }
 
 func (m *model) verify() error {
-	_, err := store.Read(context.Background(), m.w.Server().DB, func(tx *store.Tx) (int64, error) { return audit.Verify(context.Background(), tx) })
+	r, err := store.Read(context.Background(), m.w.Server().DB, func(tx *store.Tx) (audit.Report, error) { return audit.Verify(context.Background(), tx, "") })
+	if err == nil && r.Flaw != nil {
+		err = r.Flaw
+	}
 	return err
 }
 
