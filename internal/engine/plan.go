@@ -236,7 +236,10 @@ func (e *Engine) binding(run store.Run, p store.Plan, kind artifact.Kind) artifa
 func (e *Engine) madeHere(v view, r store.Run) bool {
 	return !slices.ContainsFunc(v.plans[r.ID], func(p store.Plan) bool {
 		var s stored
-		return v.execution(p.ID).ID == "" && (json.Unmarshal([]byte(p.Artifacts), &s) != nil || s.Maker != e.cfg.Maker)
+		if p.Artifacts == "" || json.Unmarshal([]byte(p.Artifacts), &s) != nil || s.Module == nil {
+			return false // refused before it was made, or unreadable: what follows says so
+		}
+		return v.execution(p.ID).ID == "" && s.Maker != e.cfg.Maker
 	})
 }
 
