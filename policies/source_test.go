@@ -22,6 +22,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/tollgate/tollgate/infrastructure"
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/hclsource"
@@ -398,6 +399,32 @@ func TestSilencedFamilyRefusesNothing(t *testing.T) {
 		}
 		if got, blocks := mustJudgeSource(t, sets[at], c.document(t)); blocks {
 			t.Errorf("%s/%s is refused all the same: %v", c.family, c.name, got)
+		}
+	}
+}
+
+// Ordinary code passes: the payment infrastructure, as it is and as a change to what is there.
+func TestOrdinaryCodeIsNotRefused(t *testing.T) {
+	t.Parallel()
+	set, err := sourceSet(sources(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := hclsource.Load(infrastructure.Files, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := m.ListDir(infrastructure.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, base := range map[string]*hclsource.Tree{"changed": &tree, "without a base": nil, "new": {FS: fstest.MapFS{}}} {
+		d, err := json.Marshal(hclsource.Describe(hclsource.DocumentRoot{Name: "payments", Dir: "."}, tree, base))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, blocks := mustJudgeSource(t, set, d); blocks || len(got) > 0 {
+			t.Errorf("%s: refused is %t: %v", name, blocks, got)
 		}
 	}
 }

@@ -103,6 +103,13 @@ func (c *Cloud) Forget() {
 	c.script = nil
 }
 
+// Plans is how many plans were made.
+func (c *Cloud) Plans() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.plans
+}
+
 // Applies are all that were started, in order.
 func (c *Cloud) Applies() []Apply {
 	c.mu.Lock()
