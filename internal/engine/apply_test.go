@@ -126,6 +126,9 @@ func TestFlipped(t *testing.T) {
 		"a reviewer's permission":     {func(f *facts) { f.reviews[0].Permission = "read" }, "a review, or what a reviewer may do,"},
 		"another author":              {func(f *facts) { f.commits[0].Author.ID = 7 }, "the list of its commits"},
 		"the actor's permission":      {func(f *facts) { f.permission = "read" }, "what you may do in this repository"},
+		"somebody pushed it too":      {func(f *facts) { f.say.people.LastPushers = []change.User{{ID: 7}} }, "who is known to have pushed last"},
+		"somebody left a team":        {func(f *facts) { f.say.people.Teams = []change.Team{{Name: "o/t"}} }, "who is in a team"},
+		"the glass":                   {func(f *facts) { f.glass = &gate.BreakGlass{AskedPermission: "read"} }, "what those may do who broke the glass"},
 		"the comment":                 {func(f *facts) { f.comment.Edited = true }, "your comment"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -133,7 +133,7 @@ func TestBreakGlass(t *testing.T) {
 	}
 	// The word of both stands in the ledger before the apply does.
 	rows := ledger(t, w)
-	asked, broken, began := strings.Index(rows, `"action":"break-glass.ask"`), strings.Index(rows, `"action":"break-glass","`), strings.Index(rows, `"action":"apply","outcome":"allowed"`)
+	asked, broken, began := strings.Index(rows, `"action":"break-glass.ask"`), strings.Index(rows, `"action":"break-glass","outcome":"allowed"`), strings.Index(rows, `"action":"apply","outcome":"allowed"`)
 	if asked < 0 || broken < asked || began < broken || !strings.Contains(rows[broken:began], "Payments are down") {
 		t.Errorf("the ledger has it at %d, %d and %d:\n%s", asked, broken, began, rows)
 	}
