@@ -36,6 +36,8 @@ func (e *Engine) event(ctx context.Context, ev github.Event) error {
 		return e.rerun(ctx, ev)
 	case github.KindPush:
 		return e.pushed(ctx, ev)
+	case github.KindMergeGroup:
+		return e.mergeGroup(ctx, ev)
 	}
 	return nil
 }
@@ -231,11 +233,15 @@ func (e *Engine) cancelActive(ctx context.Context, key pullKey, to change.RunSta
 	if err != nil || last.ID == "" || last.State.Done() {
 		return err
 	}
-	if err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, last.ID, to, nil) }); err != nil {
+	return e.cancelRun(ctx, last, to, cause)
+}
+
+func (e *Engine) cancelRun(ctx context.Context, run store.Run, to change.RunState, cause error) error {
+	if err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.MoveRun(ctx, run.ID, to, nil) }); err != nil {
 		return fmt.Errorf("end run: %w", err)
 	}
 	e.mu.Lock()
-	cancel := e.active[last.ID]
+	cancel := e.active[run.ID]
 	e.mu.Unlock()
 	if cancel != nil {
 		cancel(cause)

@@ -84,6 +84,16 @@ func (e *Engine) checks(v view) []change.Check {
 	if len(v.runs) == 0 && v.pull.Note != nil && v.pull.Open {
 		out = append(out, report.GateCheck(e.pullReport(v, store.Run{HeadSHA: v.pull.HeadSHA}, true)))
 	}
+	for _, r := range v.groups {
+		group := []change.Check{report.GateCheck(e.pullReport(v, r, false))}
+		for _, p := range v.plans[r.ID] {
+			group = append(group, report.PlanCheck(e.planReport(v, r, p)))
+		}
+		for _, c := range group {
+			c.Buttons = nil // what would be applied is the pull request, once it has landed
+			out = append(out, c)
+		}
+	}
 	for _, x := range v.executions {
 		out = append(out, report.ApplyCheck(e.applyReport(v, x)))
 	}

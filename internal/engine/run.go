@@ -276,6 +276,9 @@ func (e *Engine) fetch(ctx context.Context, j *job) error {
 		return err
 	}
 	f := workspace.Fetch{RepoID: repo.ID, URL: e.cfg.GitHub.CloneURL(repo), Token: string(token.Reveal()), Pull: j.run.Number, BaseRef: j.run.BaseRef}
+	if j.run.GroupSHA != "" {
+		return e.fetchGroup(ctx, j, f)
+	}
 	if ofMerge(j.run) {
 		f.Commit = j.pull.MergeSHA
 	}

@@ -16,10 +16,14 @@ import (
 // How many runs of a pull request are looked at; older ones have been concluded long ago.
 const runsInView = 40
 
+// groupsInView is how many merge groups of a pull request are looked at.
+const groupsInView = 3
+
 // view is all that the store knows of one pull request, read in one transaction.
 type view struct {
 	pull       store.Pull
 	runs       []store.Run // newest first
+	groups     []store.Run // of merge groups that it was in lately, newest first
 	plans      map[string][]store.Plan
 	executions []store.Execution
 	checks     map[string]store.Check
@@ -46,6 +50,14 @@ func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
 			return v, err
 		}
 		v.plans = map[string][]store.Plan{}
+		if v.groups, err = tx.GroupRuns(ctx, key.Repo, key.Number, groupsInView); err != nil {
+			return v, err
+		}
+		for _, r := range v.groups {
+			if v.plans[r.ID], err = tx.PlansOf(ctx, r.ID, true); err != nil {
+				return v, err
+			}
+		}
 		reviewed := true // or may be what is reviewed
 		for i, r := range v.runs {
 			// Texts and findings are megabytes; only what may still be shown needs them.

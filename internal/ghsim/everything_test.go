@@ -37,6 +37,7 @@ func TestEveryOperationAndEventIsAsGitHubDescribesIt(t *testing.T) {
 	b.useRepo(t, sha)
 	b.useGit(t, sha)
 	b.useMerge(t, number)
+	b.useQueue(t)
 	b.settle(t)
 
 	checked := b.check.Checked()
@@ -226,6 +227,17 @@ func (b *bundle) useMerge(t *testing.T, number int) {
 	at := fmt.Sprintf("repos/acme/payments/pulls/%d/merge", number)
 	b.do(t, bob, "PUT", at, body{"merge_method": "squash", "sha": b.repo.Pull(number).Info().HeadSHA}, nil)
 	b.do(t, bob, "GET", at, nil, nil)
+}
+
+func (b *bundle) useQueue(t *testing.T) {
+	t.Helper()
+	_, err := b.repo.Push(ghsim.Push{Branch: "queued", By: "ada", Files: map[string]string{"queued": "yes\n"}})
+	ok(t, err)
+	p, err := b.repo.OpenPull(ghsim.OpenPull{By: "ada", Head: "queued"})
+	ok(t, err)
+	g, err := p.Enqueue("bob", ghsim.Squash)
+	ok(t, err)
+	ok(t, g.Drop())
 }
 
 // bearer sends a personal access token.

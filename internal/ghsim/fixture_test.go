@@ -118,7 +118,7 @@ var permissions = map[string]string{
 	"statuses": "write", "administration": "read", "members": "read",
 }
 
-var events = []string{
+var events = []string{"merge_group",
 	"push", "pull_request", "pull_request_review", "issue_comment", "issues", "check_run", "check_suite", "status",
 	"deployment", "deployment_status", "repository",
 }

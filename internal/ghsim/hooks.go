@@ -300,6 +300,7 @@ func Events() []string {
 		"installation_repositories.added", "installation_repositories.removed",
 		"issue_comment.created", "issue_comment.deleted", "issue_comment.edited",
 		"issues.closed", "issues.opened", "issues.reopened",
+		"merge_group.checks_requested", "merge_group.destroyed",
 		"pull_request.closed", "pull_request.converted_to_draft", "pull_request.edited", "pull_request.opened",
 		"pull_request.ready_for_review", "pull_request.reopened", "pull_request.synchronize",
 		"pull_request_review.dismissed", "pull_request_review.submitted",
@@ -314,6 +315,8 @@ func eventPermission(event string) string {
 		"issue_comment": "issues:read|pull_requests:read", "issues": "issues:read", "check_run": "checks:read",
 		"check_suite": "checks:read", "status": "statuses:read", "deployment": "deployments:read",
 		"deployment_status": "deployments:read", "repository": "metadata:read",
+		// GitHub asks for the first, which its own description of an App in other events does not know.
+		"merge_group": "merge_queues:read|contents:read",
 	}[event]
 }
 

@@ -150,8 +150,9 @@ type repo struct {
 	commitLists   map[[2]string][]commit     // by commit pair: never changes
 	bases         map[[2]string]string       // merge bases by commit pair
 	lastNumber    int
-	formerNames   []string   // full names that lead here until somebody else takes them
-	activities    []activity // what moved which ref, oldest first
+	queue         map[string][]*group // of merges, by base branch
+	formerNames   []string            // full names that lead here until somebody else takes them
+	activities    []activity          // what moved which ref, oldest first
 }
 
 func (r *repo) fullName() string { return r.owner.login + "/" + r.name }

@@ -153,7 +153,7 @@ func (s *Server) addRepo(owner *account, name string, private bool) (*repo, erro
 		id: s.id(), owner: owner, name: name, private: private, defaultBranch: "main", created: now, pushed: now,
 		roles: map[int64]string{}, protection: map[string]Protection{}, issues: map[int]*issue{},
 		comments: map[int64]*comment{}, suites: map[int64]*suite{}, runs: map[int64]*run{},
-		deployments: map[int64]*deployment{}, diffs: map[[2]string][]fileChange{}, commits: map[string]commit{},
+		deployments: map[int64]*deployment{}, queue: map[string][]*group{}, diffs: map[[2]string][]fileChange{}, commits: map[string]commit{},
 		commitLists: map[[2]string][]commit{}, bases: map[[2]string]string{},
 	}
 	var err error

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -196,7 +197,7 @@ func (s *Server) appShape(a *app) obj {
 	return obj{
 		"id": a.id, "client_id": a.clientID, "slug": a.slug, "node_id": nodeID("App", a.id), "owner": s.user(a.owner),
 		"name": a.name, "description": "", "external_url": s.url, "html_url": s.url + "/apps/" + a.slug,
-		"created_at": stamp(a.created), "updated_at": stamp(a.created), "permissions": a.permissions, "events": list(a.events),
+		"created_at": stamp(a.created), "updated_at": stamp(a.created), "permissions": a.permissions, "events": list(shownEvents(a)),
 	}
 }
 
@@ -221,7 +222,7 @@ func (s *Server) installation(i *installation) obj {
 		"repositories_url":  s.apiURL("/installation/repositories"),
 		"html_url":          fmt.Sprintf("%s/organizations/%s/settings/installations/%d", s.url, i.account.login, i.id),
 		"app_id":            i.app.id, "app_slug": i.app.slug, "target_id": i.account.id, "target_type": i.account.kind,
-		"permissions": i.app.permissions, "events": list(i.app.events), "created_at": stamp(i.created),
+		"permissions": i.app.permissions, "events": list(shownEvents(i.app)), "created_at": stamp(i.created),
 		"updated_at": stamp(i.created), "single_file_name": nil, "has_multiple_single_files": false,
 		"single_file_paths": []string{}, "suspended_by": nil, "suspended_at": stamp(i.suspended),
 	}
@@ -310,4 +311,9 @@ func (s *Server) fileShape(r *repo, sha string, f fileChange) obj {
 		o["patch"] = f.patch
 	}
 	return o
+}
+
+// shownEvents leaves out the one that GitHub's description of an App does not know.
+func shownEvents(a *app) []string {
+	return slices.DeleteFunc(slices.Clone(a.events), func(event string) bool { return event == "merge_group" })
 }

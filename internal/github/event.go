@@ -43,7 +43,7 @@ type Event struct {
 	// Pull is the number of the pull request; for events of a check only if it belongs to just one.
 	Pull        int    `json:"pull,omitempty"`
 	HeadSHA     string `json:"head_sha,omitempty"`
-	BeforeSHA   string `json:"before_sha,omitempty"`   // of a push
+	BeforeSHA   string `json:"before_sha,omitempty"`   // of a push; the base of a merge group
 	BaseRef     string `json:"base_ref,omitempty"`     // branch the pull request or merge group goes to
 	BaseChanged bool   `json:"base_changed,omitempty"` // the pull request was edited to go to another branch
 	Ref         string `json:"ref,omitempty"`          // full name of the pushed ref

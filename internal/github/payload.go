@@ -3,6 +3,7 @@ package github
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,6 +81,8 @@ type payload struct {
 
 	MergeGroup struct {
 		HeadSHA string `json:"head_sha"`
+		HeadRef string `json:"head_ref"`
+		BaseSHA string `json:"base_sha"`
 		BaseRef string `json:"base_ref"`
 	} `json:"merge_group"`
 
@@ -279,7 +282,26 @@ func (p *payload) mergeGroup(e *Event) error {
 		return errors.New("merge group without base")
 	}
 	e.HeadSHA, e.BaseRef = p.MergeGroup.HeadSHA, branch
+	e.Pull = groupPull(p.MergeGroup.HeadRef, branch)
+	if base := p.MergeGroup.BaseSHA; base != "" {
+		if err := checkSHA(base); err != nil {
+			return err
+		}
+		e.BeforeSHA = base
+	}
 	return checkSHA(e.HeadSHA)
+}
+
+// groupPull is the number of the pull request that a merge group's branch is named after, or 0:
+// refs/heads/gh-readonly-queue/BASE/pr-NUMBER-SHA.
+func groupPull(ref, base string) int {
+	rest, ok := strings.CutPrefix(ref, "refs/heads/"+groupBranches+base+"/pr-")
+	number, _, found := strings.Cut(rest, "-")
+	n, err := strconv.Atoi(number)
+	if !ok || !found || err != nil || n <= 0 {
+		return 0
+	}
+	return n
 }
 
 func (p *payload) installation(e *Event) error {

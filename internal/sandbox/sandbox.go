@@ -177,7 +177,7 @@ func (w *World) server() error {
 	secret := hex.EncodeToString(raw[:])
 	w.App, err = w.GitHub.CreateApp(ghsim.NewApp{Slug: "tollgate", Name: "Tollgate", Owner: "acme", WebhookURL: "http://" + address + "/webhooks/github", WebhookSecret: secret,
 		Permissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "pull_requests": "write", "metadata": "read", "members": "read"},
-		Events:      []string{"pull_request", "pull_request_review", "issue_comment", "check_run", "check_suite", "push"}})
+		Events:      []string{"pull_request", "pull_request_review", "issue_comment", "check_run", "check_suite", "push", "merge_group"}})
 	if err != nil {
 		return err
 	}

@@ -156,6 +156,16 @@ func (tx *Tx) RunsOf(ctx context.Context, repoID int64, number, limit int) ([]Ru
 	return tx.queryRuns(ctx, `where repo_id = ? and number = ? and group_sha = '' order by seq desc limit ?`, repoID, number, limit)
 }
 
+// GroupRuns returns the newest runs of merge groups that a pull request was in, newest first.
+func (tx *Tx) GroupRuns(ctx context.Context, repoID int64, number, limit int) ([]Run, error) {
+	return tx.queryRuns(ctx, `where repo_id = ? and number = ? and group_sha <> '' order by seq desc limit ?`, repoID, number, limit)
+}
+
+// GroupRun returns the run of a merge group, or ErrNotFound.
+func (tx *Tx) GroupRun(ctx context.Context, repoID int64, number int, groupSHA string) (Run, error) {
+	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where repo_id = ? and number = ? and group_sha = ? order by seq desc limit 1`, repoID, number, groupSHA))
+}
+
 // RecentRuns returns the newest runs of all pull requests, newest first.
 func (tx *Tx) RecentRuns(ctx context.Context, limit int) ([]Run, error) {
 	return tx.queryRuns(ctx, `order by seq desc limit ?`, limit)

@@ -136,7 +136,7 @@ func New(t testing.TB, parts *Parts, dir string, logger *slog.Logger) *World {
 	w.App, err = w.GitHub.CreateApp(ghsim.NewApp{Slug: "tollgate", Owner: "acme", Key: parts.key,
 		WebhookURL: "http://tollgate.example/webhooks/github", WebhookSecret: secret,
 		Permissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "pull_requests": "write"},
-		Events:      []string{"pull_request", "pull_request_review", "issue_comment", "check_run", "check_suite", "push"}})
+		Events:      []string{"pull_request", "pull_request_review", "issue_comment", "check_run", "check_suite", "push", "merge_group"}})
 	w.must(err)
 	_, err = w.GitHub.Install(w.App.ID, "acme")
 	w.must(err)
