@@ -93,7 +93,7 @@ func Open(ctx context.Context, db *store.DB, cfg Config) (*Queue, error) {
 		river.AddWorker(rc.Workers, &worker{handle: cfg.Handle})
 	}
 	if cfg.Bubble {
-		rc.Test.Time, rc.PollOnly, rc.FetchPollInterval = ownClock{}, true, 2 * time.Second
+		rc.Test.Time, rc.PollOnly, rc.FetchPollInterval = ownClock{}, true, 2*time.Second
 	}
 	client, err := river.NewClient(driver, rc)
 	if err != nil {
