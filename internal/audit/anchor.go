@@ -40,8 +40,6 @@ type mark struct {
 	MAC  string `json:"mac,omitempty"`
 }
 
-func (m mark) head() store.Head { return store.Head{Seq: m.Seq, Hash: m.Hash} }
-
 // mac keeps out those who can write the database and the anchor but not read the key beside it.
 // Whoever owns the whole directory can forge marks; the hashes on GitHub are for that case.
 func (m mark) mac(key []byte) string {

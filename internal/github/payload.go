@@ -316,3 +316,6 @@ func (p *payload) installation(e *Event) error {
 	}
 	return nil
 }
+
+// groupBranches begins the names of the branches that GitHub makes for merge groups.
+const groupBranches = "gh-readonly-queue/"

@@ -161,26 +161,6 @@ func (a *App) CommentsSince(ctx context.Context, repo change.Repo, number int, s
 	return out, nil
 }
 
-// GroupHeads reads the commits of the merge groups that wait in a repository, by the full name of
-// their branches, a hundred a request.
-func (a *App) GroupHeads(ctx context.Context, repo change.Repo) (map[string]string, error) {
-	op := operation{"list the merge groups", "Contents: read-only"}
-	refs, err := pages(a, repo, op, func(c *gh.Client, page gh.ListOptions) ([]*gh.Reference, *gh.Response, error) {
-		return c.Git.ListMatchingRefs(ctx, repo.Owner, repo.Name, &gh.ReferenceListOptions{Ref: "heads/" + groupBranches, ListOptions: page})
-	})
-	heads := map[string]string{}
-	for _, r := range refs {
-		heads[r.GetRef()] = r.GetObject().GetSHA()
-	}
-	if errors.Is(err, ErrNotFound) {
-		return heads, nil
-	}
-	return heads, err
-}
-
-// groupBranches begins the names of the branches that GitHub makes for merge groups.
-const groupBranches = "gh-readonly-queue/"
-
 // Delivery is an attempt of GitHub to deliver a webhook.
 type Delivery struct {
 	ID    int64
