@@ -109,7 +109,7 @@ requirements contains {"text": text, "met": count(names) > 0} if {
 	demanded
 	some [_, rule] in lines
 	names := speakers(rule)
-	text := sprintf("An owner of %s: %s%s", [subject(rule), who(rule), approvals.names(names)])
+	text := sprintf("An owner of %s: %s%s", [subject(rule), who(rule), named(names)])
 }
 
 requirements contains {"text": "CODEOWNERS can be read", "met": false} if {
@@ -117,3 +117,8 @@ requirements contains {"text": "CODEOWNERS can be read", "met": false} if {
 	some file in input.owners
 	not file.problem == ""
 }
+
+# Its own, and not that of apply.approvals, which an organisation may replace.
+named(people) := "" if count(people) == 0
+
+named(people) := sprintf(" (%s)", [concat(", ", people)]) if count(people) > 0

@@ -53,5 +53,10 @@ requirements contains {"text": text, "met": count(names) > 0} if {
 	not break_glass.holds
 	some team in needed
 	names := approvers(team)
-	text := sprintf("An approval by the team %s%s", [team, approvals.names(names)])
+	text := sprintf("An approval by the team %s%s", [team, named(names)])
 }
+
+# Its own, and not that of apply.approvals, which an organisation may replace.
+named(people) := "" if count(people) == 0
+
+named(people) := sprintf(" (%s)", [concat(", ", people)]) if count(people) > 0
