@@ -155,6 +155,7 @@ vulnerabilities: compile
 docs: go tools ## Rewrite docs/policies and the generated parts of the Terraform modules' READMEs
 	@$(stage) 'terraform-docs' .tools/bin/terraform-docs -c infrastructure/.terraform-docs.yml infrastructure
 	@$(stage) 'pages of the rules' $(GO) test -count=1 ./policies -run TestDocs -update
+	@$(stage) 'tests of the threats' $(GO) test -count=1 ./internal/archtest -run TestEveryThreat -update
 
 .PHONY: fixtures
 fixtures: go test-setup ## Rewrite the golden files of the tests; look at the difference before you commit it

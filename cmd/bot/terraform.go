@@ -72,10 +72,10 @@ func credentials(ctx context.Context, s settings, log *slog.Logger) (engine.Cred
 		}
 		log.Warn("no role is set, so Terraform gets the server's own credentials", "for", use)
 	}
-	if len(roles) == 0 {
+	if len(roles) == 0 && s.Sandbox == "off" {
 		return nil, nil
 	}
-	return cloud.New(ctx, cloud.Config{Roles: roles, Lifetime: time.Duration(s.RoleMinutes) * time.Minute})
+	return cloud.New(ctx, cloud.Config{Roles: roles, HandOver: s.Sandbox == "on", Lifetime: time.Duration(s.RoleMinutes) * time.Minute})
 }
 
 // findTerraform finds Terraform and the provider mirrors of this machine, and installs Terraform

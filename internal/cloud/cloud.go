@@ -42,15 +42,23 @@ type Subject struct {
 // Config says which roles there are.
 type Config struct {
 	Roles    map[Use]string // ARNs; what has none runs with the server's own credentials
+	HandOver bool           // the server's own, where there is no role: a sandbox does not reach where they come from
 	Lifetime time.Duration  // of the credentials; AWS allows 15 minutes to what the role says, 12 hours at most
 }
 
 // Minter mints credentials with those that the server itself has: of its environment, a web identity,
 // or its machine's role. It is safe for concurrent use.
 type Minter struct {
-	cfg Config
-	sts *sts.Client
+	cfg  Config
+	own  aws.CredentialsProvider
+	has  bool          // the server has credentials; valid once looked is closed
+	look chan struct{} // closed when it is known
+	sts  *sts.Client
 }
+
+// lookPatience is how long to look for the server's own credentials: a machine outside of AWS has no
+// metadata service that would say that it has none.
+const lookPatience = 5 * time.Second
 
 // arn is the form of a role's name in any partition.
 var arn = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$`)
@@ -71,15 +79,25 @@ func New(ctx context.Context, cfg Config) (*Minter, error) {
 		return nil, fault.Wrap(err, "The server's own AWS credentials cannot be found.", "It makes those of plans and applies with them.",
 			"Set AWS_REGION and AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE, or give the machine a role.")
 	}
-	return &Minter{cfg: cfg, sts: sts.NewFromConfig(own)}, nil
+	m := &Minter{cfg: cfg, own: own.Credentials, look: make(chan struct{}), sts: sts.NewFromConfig(own)}
+	go func() {
+		defer close(m.look)
+		if cfg.HandOver && m.own != nil {
+			ctx, cancel := context.WithTimeout(ctx, lookPatience)
+			defer cancel()
+			_, err := m.own.Retrieve(ctx)
+			m.has = err == nil
+		}
+	}()
+	return m, nil
 }
 
-// Mint returns the credentials as environment variables, or nil if the use has no role. Its errors
-// are a *fault.Error.
+// Mint returns the credentials as environment variables, or nil if the use has no role and there is
+// nothing to hand over. Its errors are a *fault.Error.
 func (m *Minter) Mint(ctx context.Context, use Use, s Subject) ([]string, error) {
 	role := m.cfg.Roles[use]
 	if role == "" {
-		return nil, nil
+		return m.handOver(ctx)
 	}
 	out, err := m.sts.AssumeRole(ctx, &sts.AssumeRoleInput{
 		RoleArn: aws.String(role), RoleSessionName: aws.String(session(use, s)),
@@ -94,8 +112,28 @@ func (m *Minter) Mint(ctx context.Context, use Use, s Subject) ([]string, error)
 			"Check that the role trusts the server for sts:AssumeRole and sts:TagSession, and allows sessions of "+m.cfg.Lifetime.String()+".")
 	}
 	c := out.Credentials
-	return []string{"AWS_ACCESS_KEY_ID=" + aws.ToString(c.AccessKeyId), "AWS_SECRET_ACCESS_KEY=" + aws.ToString(c.SecretAccessKey),
-		"AWS_SESSION_TOKEN=" + aws.ToString(c.SessionToken)}, nil
+	return variables(aws.ToString(c.AccessKeyId), aws.ToString(c.SecretAccessKey), aws.ToString(c.SessionToken)), nil
+}
+
+// handOver returns the server's own credentials, if it has any.
+func (m *Minter) handOver(ctx context.Context) ([]string, error) {
+	select {
+	case <-m.look:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if !m.has {
+		return nil, nil
+	}
+	c, err := m.own.Retrieve(ctx) // renewed when they are about to end
+	if err != nil {
+		return nil, fault.Wrap(err, "The server's own AWS credentials cannot be had any more.", "This project runs with them.", "Look at where the server gets them from.")
+	}
+	return variables(c.AccessKeyID, c.SecretAccessKey, c.SessionToken), nil
+}
+
+func variables(id, key, token string) []string {
+	return []string{"AWS_ACCESS_KEY_ID=" + id, "AWS_SECRET_ACCESS_KEY=" + key, "AWS_SESSION_TOKEN=" + token}
 }
 
 // session names the session; 64 characters at most.

@@ -88,6 +88,20 @@ func TestWithoutARoleNothingIsMinted(t *testing.T) {
 	}
 }
 
+// A sandbox does not reach the metadata service, from which a server may have its credentials.
+func TestTheServersOwnAreHandedOver(t *testing.T) {
+	tokens(t, false)
+	for handOver, want := range map[bool][]string{true: {"AWS_ACCESS_KEY_ID=own", "AWS_SECRET_ACCESS_KEY=own", "AWS_SESSION_TOKEN="}, false: nil} {
+		m, err := cloud.New(t.Context(), cloud.Config{HandOver: handOver, Lifetime: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if env, err := m.Mint(t.Context(), cloud.Plan, subject); err != nil || !slices.Equal(env, want) {
+			t.Errorf("hand over %v: %v, %v", handOver, env, err)
+		}
+	}
+}
+
 func TestARefusedRoleIsAFault(t *testing.T) {
 	tokens(t, true)
 	m, err := cloud.New(t.Context(), cloud.Config{Roles: map[cloud.Use]string{cloud.Plan: role + "plan"}, Lifetime: time.Hour})
