@@ -55,7 +55,7 @@ func TestBasePolicies(t *testing.T) {
 	for name, files := range map[string]map[string]string{
 		"another level":    {"plan/log_retention/levels.yaml": "levels: {retention: warn}\n"},
 		"a further rule":   {"plan/queues/queues.rego": "package plan.queues\n\ndeny contains \"x\" if input.x\n"},
-		"another approval": {"apply/approvals/approvals.rego": "package apply.approvals\n\ndeny contains \"no\" if input.x\n\napproved contains {} if false\n\ndestroys if false\n"},
+		"another approval": {"apply/approvals/approvals.rego": "package apply.approvals\n\ndeny contains \"no\" if input.x\n\napproved contains user if some user in input.approved\n\ndestroys if input.destroys\n"},
 	} {
 		dir := organisation(t, files)
 		if set := loaded(settings{Policies: dir, PolicyDigest: pinOf(t, dir)}); set.Digest() == builtin.Digest() || set.Name() != "organisation" {
