@@ -80,6 +80,23 @@ func applied(t *testing.T, b *bench, config string) terraform.Module {
 	return m
 }
 
+// stateVersion reads which state a module has now, from the file of its backend.
+func stateVersion(t *testing.T, m terraform.Module) change.StateVersion {
+	t.Helper()
+	text, err := os.ReadFile(m.StatePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var state struct {
+		Lineage string
+		Serial  int64
+	}
+	if err := json.Unmarshal(text, &state); err != nil {
+		t.Fatal(err)
+	}
+	return change.StateVersion{Lineage: state.Lineage, Serial: state.Serial}
+}
+
 func TestSummaryOfEveryAction(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -100,6 +117,7 @@ func TestSummaryOfEveryAction(t *testing.T) {
 		},
 		EffectDigest:     p.Summary.EffectDigest,
 		TerraformVersion: b.Version(),
+		State:            stateVersion(t, m),
 	}
 	if diff := cmp.Diff(want, p.Summary); diff != "" {
 		t.Error(diff)
