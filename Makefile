@@ -74,7 +74,7 @@ test-setup: go .tools/bin/setup
 
 .PHONY: test-go
 test-go: go ## Run the Go tests only
-	@$(stage) 'go test' $(GO) test -vet=off -timeout 20m ./...
+	@$(stage) 'go test' $(GO) test -vet=off -timeout 25m ./...
 
 .PHONY: checks
 checks: tests-of-policies tests-of-infrastructure linters

@@ -49,6 +49,10 @@ func TestStageAndSummary(t *testing.T) {
 			stage: []string{"x", "sh", "-c", "echo reason >&2; exit 3"}, says: []string{"FAIL x", "| reason"},
 			summary: "Failed: x", whole: false,
 		},
+		"tests that failed are named at the end": {
+			stage: []string{"go test", "sh", "-c", "echo '    --- FAIL: TestX/y (1.00s)'; echo noise; exit 1"}, says: []string{"FAIL go test", "noise"},
+			summary: "    --- FAIL: TestX/y (1.00s)\nFailed: go-test", whole: false,
+		},
 		"success shown as it comes": {
 			stage: []string{"--show", "x", "sh", "-c", "echo step"}, says: []string{"     step", "ok   x"}, goes: true,
 			summary: "1 stages ran.", whole: true,

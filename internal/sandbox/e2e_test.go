@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +40,19 @@ var program = sync.OnceValues(func() (string, error) {
 	return file, nil
 })
 
+// patience is how long a test waits for what has to come. It bounds a test that fails, and is long:
+// on a busy machine, one that passes may take minutes.
+const patience = 10 * time.Minute
+
+// atOnce is how many tests run side by side, unless -parallel says otherwise. It is more than the
+// cores of a small machine, because a test waits most of its time: for an emulator, a pause or a queue.
+const atOnce = 4
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = f.Value.Set(strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
+	}
 	code := m.Run()
 	if file, err := program(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(file))
@@ -125,7 +140,7 @@ func propose(t testing.TB, w *sandbox.World, branch string, files map[string]str
 // await waits for a completed check.
 func await(t testing.TB, w *sandbox.World, sha, name string) ghsim.CheckRun {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, err := sandbox.Tell(w, testWriter{t}).Await(ctx, sha, name)
 	if err != nil {
@@ -147,7 +162,7 @@ func want(t testing.TB, w *sandbox.World, sha, name, conclusion string) ghsim.Ch
 // eventually waits until f holds.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for !f() {
 		select {
@@ -259,18 +274,6 @@ func newServer(t testing.TB, f http.HandlerFunc) (url string) {
 	srv := httptest.NewServer(f)
 	t.Cleanup(srv.Close)
 	return srv.URL
-}
-
-// awaitLong waits longer than for a lock.
-func awaitLong(t testing.TB, w *sandbox.World, sha, name string) ghsim.CheckRun {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	c, err := sandbox.Tell(w, testWriter{t}).Await(ctx, sha, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 func nowUnix() int64 { return time.Now().Unix() }

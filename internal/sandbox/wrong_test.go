@@ -102,7 +102,7 @@ func TestStateLockedByAnother(t *testing.T) {
 		c, ok := w.Repo.CheckRun(head, "tollgate/plan: app")
 		return ok && c.Status == "in_progress"
 	})
-	check := awaitLong(t, w, head, "tollgate/plan: app")
+	check := await(t, w, head, "tollgate/plan: app")
 	if check.Conclusion != "failure" || !strings.Contains(check.Title+check.Summary+check.Text, "alan@example") {
 		t.Errorf("the check does not say who holds the lock: %s\n%s\n%s\n%s", check.Conclusion, check.Title, check.Summary, check.Text)
 	}
