@@ -12,7 +12,8 @@
 //
 // The lock answers who is alive without any process id. Start takes it before it writes anything
 // and hands the open file to the runner, which hands it to the command: the kernel releases it
-// when the last of them is gone, and only then. A runner accepts no other lock than the inherited
+// when the last of them is gone, and only then; Watch ends those that neither the runner nor the
+// command looks after any more. A runner accepts no other lock than the inherited
 // one, so "not started and not locked" can be trusted, and Seal makes it final. The directory must
 // be on a local file system.
 //
@@ -176,6 +177,9 @@ type started struct {
 	Boot  string    `json:"boot"`
 }
 
+// searchPause is how often Watch looks through all processes, which takes some milliseconds.
+const searchPause = 3 * time.Second
+
 // overdue is how long after that a record of the end may still be on its way.
 const overdue = time.Minute
 
@@ -219,17 +223,26 @@ func Seal(dir string) (Status, error) {
 }
 
 // Watch waits until the apply is no longer running and returns its state. It looks ten times a
-// second, which is enough beside an apply and costs nothing.
+// second, which is enough beside an apply and costs nothing. Of an apply that is lost it ends what
+// lives on, so that whoever finds out what was done need not fear that more is being done.
 func Watch(ctx context.Context, dir string) (Status, error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	searched := time.Now()
 	for {
 		s, err := Inspect(dir)
 		if s.State == Lost {
+			endLeftovers(dir)
 			removeScratch(dir)
 		}
 		if err != nil || s.State != Running {
 			return s, err
+		}
+		if time.Since(searched) > searchPause {
+			searched = time.Now()
+			if !s.Started.IsZero() && abandoned(dir) {
+				endLeftovers(dir) // the lock goes with them, and the apply is lost
+			}
 		}
 		select {
 		case <-tick.C:
@@ -257,8 +270,7 @@ func inspectLocked(dir string) (Status, error) {
 	if err != nil || begun == nil {
 		return Status{State: Running}, err
 	}
-	// A runner would have killed the command and said so. What lives on is a provider without
-	// Terraform, which may stay for ever.
+	// A runner would have killed the command and said so, so it is dead.
 	if !begun.Until.IsZero() && time.Now().After(begun.Until.Add(overdue)) {
 		return Status{State: Lost, Started: begun.At}, nil
 	}

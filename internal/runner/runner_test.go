@@ -300,7 +300,53 @@ func TestForeignProcessIsNotTheRunner(t *testing.T) {
 	}
 }
 
-// When runner and Terraform are killed, a provider can go on for ever and keep the lock.
+// When runner and Terraform are killed, a provider would go on for ever and keep the lock. It is
+// ended, and nobody can tell how the apply ended. As long as one of the two lives it is left alone.
+//
+// Covers: R06, R12
+func TestNothingGoesOnAfterRunnerAndCommand(t *testing.T) {
+	t.Parallel()
+	dir := begin(t, shell("cat gate & echo provider $! >&2; echo begun; cat gate"))
+	output(t, dir, "begun")
+	var provider int
+	text, err := os.ReadFile(runner.OutputFile(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(string(text), "provider %d", &provider); err != nil {
+		t.Fatal(err)
+	}
+	command := parent(t, provider)
+	for _, victim := range []int{pid(t, dir), command} {
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second) // longer than it takes to search once
+		s, err := runner.Watch(ctx, dir)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || s.State != runner.Running || !alive(provider) {
+			t.Fatalf("somebody looks after it, but: %+v, %v", s, err)
+		}
+		if err := syscall.Kill(victim, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := wait(t, dir); s.State != runner.Lost {
+		t.Errorf("status %+v", s)
+	}
+	until(t, func() bool { return !alive(provider) })
+}
+
+func parent(t *testing.T, pid int) (ppid int) {
+	t.Helper()
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscanf(string(stat[strings.LastIndexByte(string(stat), ')')+4:]), "%d", &ppid); err != nil {
+		t.Fatal(err)
+	}
+	return ppid
+}
+
+// Where the system does not tell who is alive, nothing is in progress for ever all the same.
 func TestSurvivorPastTheLimitIsNotTheApply(t *testing.T) {
 	t.Parallel()
 	dir := begin(t, shell("echo begun; cat gate"))
