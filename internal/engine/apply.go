@@ -35,6 +35,9 @@ const (
 	reasonMergedAgain = "merged, /plan"
 	// reasonRestored is of a run that the database has lost, and that an apply's claim tells of.
 	reasonRestored = "restored"
+	// Reasons of runs that people asked for otherwise.
+	reasonCommand = "/plan"
+	reasonPress   = "re-run"
 )
 
 // maxReplans bounds how often a request plans again: a state that moves more often is somebody
@@ -54,8 +57,9 @@ type applyRequest struct {
 	HeadSHA   string      `json:"head_sha"` // what the actor saw; another head refuses
 	Asked     time.Time   `json:"asked"`
 	Replans   int         `json:"replans"`
-	Command   string      `json:"command,omitempty"` // as written; empty for a merge
-	Glass     string      `json:"glass,omitempty"`   // id of the broken glass that it is asked for by
+	Command   string      `json:"command,omitempty"`  // as written; empty for a merge
+	Glass     string      `json:"glass,omitempty"`    // id of the broken glass that it is asked for by
+	Occasion  string      `json:"occasion,omitempty"` // what asked for it, if it is no comment: it is answered once
 }
 
 // action names what was asked for in the ledger.
@@ -495,26 +499,28 @@ func refusal(name string, d gate.Decision, reasons ...string) error {
 	return &refusedError{fault.New("The plan of "+name+" may not be applied.", "", "When that has changed, comment `/apply`."), slices.Compact(reasons)}
 }
 
-// refuse records a refusal in the ledger, and leaves it to a durable task to tell the person.
+// refuse records a refusal in the ledger, and has the person told.
 func (e *Engine) refuse(ctx context.Context, req applyRequest, err error) error {
 	r := report.Refusal{Command: req.Command, Fault: fault.Public(err)}
 	var refused *refusedError
 	if errors.As(err, &refused) {
 		r.Denials = refused.reasons
 	}
+	body := report.AnswerRefused(r)
 	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if req.Trigger == triggerMerge {
 			if err := tx.Settle(ctx, req.Repo.ID, req.Number, r.Fault); err != nil {
 				return err
 			}
 		}
+		fresh, err := tx.AddAnswer(ctx, req.Repo, req.Number, req.occasion(body), body)
+		if err != nil || !fresh {
+			return err // this was refused before a crash
+		}
 		if req.Trigger == triggerButton {
 			if err := tx.CountPress(ctx, req.Repo.ID, req.Number); err != nil {
 				return err
 			}
-		}
-		if err := e.queue.Put(ctx, tx, taskAnswer, answer{req.Repo, req.Number, report.AnswerRefused(r)}, time.Time{}); err != nil {
-			return err
 		}
 		return audit.Append(ctx, tx, audit.Entry{Actor: req.Actor, Action: req.action(), Outcome: audit.Refused, Origin: req.origin(),
 			Subject: of(req.Repo, req.Number, map[string]any{"head": req.HeadSHA, "project": req.Project, "reason": r.Fault.Text(), "denials": r.Denials})})

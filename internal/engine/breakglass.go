@@ -52,15 +52,12 @@ func (e *Engine) askBreakGlass(ctx context.Context, ev github.Event, cmd github.
 	}
 	g := store.Glass{ID: store.NewID(), RepoID: ev.Repo.ID, Number: ev.Pull, Project: cmd.Project, HeadSHA: pull.HeadSHA, EffectDigest: p.Summary.EffectDigest,
 		Glass: change.Glass{AskedBy: ev.Sender, Reason: cmd.Reason, AskedAt: asked}}
-	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+	body := report.AnswerGlassAsked(g.Project, shortEffect(g.EffectDigest), g.Glass)
+	return e.answerWith(ctx, ev, body, func(tx *store.Tx) error {
 		if err := tx.AddGlass(ctx, g); err != nil {
 			return err
 		}
-		if err := audit.Append(ctx, tx, glassEntry(ev, "break-glass.ask", g)); err != nil {
-			return err
-		}
-		body := report.AnswerGlassAsked(g.Project, shortEffect(g.EffectDigest), g.Glass)
-		return e.queue.Put(ctx, tx, taskAnswer, answer{pull.Repo, ev.Pull, body}, time.Time{})
+		return audit.Append(ctx, tx, glassEntry(ev, "break-glass.ask", g))
 	})
 }
 
@@ -80,14 +77,11 @@ func (e *Engine) confirmBreakGlass(ctx context.Context, ev github.Event, cmd git
 	}
 	req := applyRequest{Repo: pull.Repo, Number: ev.Pull, Project: cmd.Project, Trigger: triggerComment, Actor: ev.Sender, CommentID: ev.CommentID,
 		HeadSHA: pull.HeadSHA, Asked: now, Command: cmd.String(), Glass: g.ID}
-	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+	return e.answerWith(ctx, ev, report.AnswerGlassBroken(g.Project, g.Glass), func(tx *store.Tx) error {
 		if err := tx.ConfirmGlass(ctx, g); err != nil {
 			return err
 		}
 		if err := audit.Append(ctx, tx, glassEntry(ev, "break-glass", g)); err != nil {
-			return err
-		}
-		if err := e.queue.Put(ctx, tx, taskAnswer, answer{pull.Repo, ev.Pull, report.AnswerGlassBroken(g.Project, g.Glass)}, time.Time{}); err != nil {
 			return err
 		}
 		return e.queue.Put(ctx, tx, taskApply, req, time.Time{})

@@ -301,7 +301,7 @@ func (e *Engine) freeze(ctx context.Context, content []byte) error {
 		if err := e.queue.Put(ctx, tx, taskEvent, github.Event{Kind: github.KindPullRequest, Repo: c.Repo, Pull: c.Number, Action: actionLookAgain}, time.Time{}); err != nil {
 			return err
 		}
-		if err := e.queue.Put(ctx, tx, taskReport, pullKey{c.Repo.ID, c.Number}, time.Time{}); err != nil {
+		if err := tx.AddUntold(ctx, store.PullKey{RepoID: c.Repo.ID, Number: c.Number}); err != nil {
 			return err
 		}
 		entry := ending(x, "apply.found", "unknown", nil)

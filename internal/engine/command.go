@@ -21,11 +21,14 @@ func (e *Engine) command(ctx context.Context, ev github.Event) error {
 		return nil // a robot that quotes us must not drive us
 	}
 	cmd, ok, hint := github.ParseCommand(ev.CommentBody)
+	if !ok && hint == "" {
+		return nil
+	}
+	if many, err := e.tooMany(ctx, ev); err != nil || many {
+		return err
+	}
 	if !ok {
-		if hint == "" {
-			return nil
-		}
-		return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerRefused(report.Refusal{Command: "comment", Fault: fault.New("This looks like a command but is not one.", "", hint)}))
+		return e.answer(ctx, ev, report.AnswerRefused(report.Refusal{Command: "comment", Fault: fault.New("This looks like a command but is not one.", "", hint)}))
 	}
 	comment, ok, err := e.sameComment(ctx, ev)
 	if err != nil || !ok {
@@ -70,7 +73,7 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command, 
 		if err := e.knownProject(ctx, ev, cmd.Project); err != nil {
 			return err
 		}
-		if err := e.replan(ctx, ev.Repo, ev.Pull, ev.Sender, "/plan", seen{at: comment.CreatedAt}); err != nil {
+		if err := e.replan(ctx, ev.Repo, ev.Pull, ev.Sender, reasonCommand, seen{at: comment.CreatedAt}); err != nil {
 			return err
 		}
 		e.react(ctx, ev.Repo, ev.CommentID, "rocket")
@@ -88,7 +91,7 @@ func (e *Engine) obey(ctx context.Context, ev github.Event, cmd github.Command, 
 	if err != nil {
 		return err
 	}
-	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerHelp(names))
+	return e.answer(ctx, ev, report.AnswerHelp(names))
 }
 
 // knownProject refuses a name that no plan of the pull request has. All projects are planned
@@ -183,7 +186,7 @@ func (e *Engine) cancel(ctx context.Context, ev github.Event) error {
 		}
 		e.reportSoon(key)
 	}
-	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerCancel(names))
+	return e.answer(ctx, ev, report.AnswerCancel(names))
 }
 
 func (e *Engine) projectNames(ctx context.Context, key pullKey) ([]string, error) {
@@ -199,21 +202,4 @@ func (e *Engine) projectNames(ctx context.Context, key pullKey) ([]string, error
 		names = append(names, p.Project.Name)
 	}
 	return names, nil
-}
-
-// answer is a comment to be written.
-type answer struct {
-	Repo   change.Repo `json:"repo"`
-	Number int         `json:"number"`
-	Body   string      `json:"body"`
-}
-
-func (e *Engine) sendAnswer(ctx context.Context, a answer) error {
-	return e.answer(ctx, a.Repo, a.Number, a.Body)
-}
-
-// answer writes a comment of its own.
-func (e *Engine) answer(ctx context.Context, repo change.Repo, number int, body string) error {
-	_, err := e.cfg.GitHub.CreateComment(ctx, repo, number, body)
-	return err
 }

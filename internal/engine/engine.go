@@ -169,12 +169,13 @@ type Engine struct {
 
 	unasked chan struct{} // one per run that nobody asked for and that may go on at once
 
-	decisions keyed // one decision at a time for each pull request
-	reports   keyed // one report at a time for each pull request
-	branches  keyed // one look at a time at each branch
-	walks     keyed // and one at its history
+	decisions keyed         // one decision at a time for each pull request
+	branches  keyed         // one look at a time at each branch
+	walks     keyed         // and one at its history
+	tellers   chan struct{} // one per pull request that GitHub is told about at once
 
 	mu       sync.Mutex
+	telling  map[pullKey]chan struct{}          // whom to tell of news of a pull request; see outbox.go
 	active   map[string]context.CancelCauseFunc // runs of this process by id
 	nowhere  map[string]time.Time               // commits by when they were first seen without a pull request
 	applying map[string]bool                    // executions that this process follows
@@ -195,8 +196,6 @@ type Engine struct {
 const (
 	taskEvent  = "event"
 	taskApply  = "apply"
-	taskReport = "report"
-	taskAnswer = "answer"
 	taskBranch = "branch"
 	taskState  = "state"
 	// taskResolved follows up on an execution that a person has resolved, here or on the command line.
@@ -223,6 +222,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1), unasked: make(chan struct{}, max(cfg.Workers, 1)),
+		tellers: make(chan struct{}, tellersAtOnce), telling: map[pullKey]chan struct{}{},
 		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, nowhere: map[string]time.Time{}, policies: map[policyKey]policies{}, owners: map[string][]gate.Owners{}, asked: map[string]shownAnswer{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -289,7 +289,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read unfinished work: %w", err)
 	}
-	if err := e.reportUnfinished(ctx); err != nil {
+	if err := e.tellUnfinished(ctx); err != nil {
 		return err
 	}
 	for _, x := range l.execs {
@@ -305,23 +305,6 @@ func (e *Engine) adopt(ctx context.Context) error {
 		e.begin(r, 0)
 	}
 	return nil
-}
-
-// reportUnfinished asks for a report of every pull request of which GitHub was last told that a
-// check goes on: the earlier process may have ended between a result and its report.
-func (e *Engine) reportUnfinished(ctx context.Context) error {
-	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
-		pulls, err := tx.PullsWithoutEnd(ctx, completed)
-		if err != nil {
-			return err
-		}
-		for _, p := range pulls {
-			if err := e.queue.Put(ctx, tx, taskReport, pullKey{p.RepoID, p.Number}, time.Time{}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // Accept commits one webhook delivery and the task that it leads to, in one transaction. It
@@ -363,7 +346,7 @@ func (e *Engine) do(ctx context.Context, t queue.Task) error {
 		return err
 	case errors.Is(err, errPanic):
 		return queue.Permanent(errors.Join(err, e.survive(func() error { return e.quarantine(ctx, t, err) })))
-	case err == nil, unreachable(err), t.Name == taskReport: // a report is what keeps checks truthful
+	case err == nil, unreachable(err):
 		return err
 	case mayMend(err) && t.Attempt < mendAttempts:
 		return err
@@ -381,10 +364,6 @@ func (e *Engine) dispatch(ctx context.Context, t queue.Task) error {
 		return decoded(ctx, t, e.event)
 	case taskApply:
 		return decoded(ctx, t, e.applyStep)
-	case taskReport:
-		return decoded(ctx, t, e.report)
-	case taskAnswer:
-		return decoded(ctx, t, e.sendAnswer)
 	case taskBranch:
 		return decoded(ctx, t, e.settleBranch)
 	case taskState:

@@ -34,6 +34,8 @@ func (e *Engine) event(ctx context.Context, ev github.Event) error {
 		return e.pressed(ctx, ev)
 	case github.KindCheckSuite:
 		return e.rerun(ctx, ev)
+	case github.KindInstallation, github.KindRepositories:
+		return e.installation(ctx, ev)
 	case github.KindPush:
 		return e.pushed(ctx, ev)
 	case github.KindMergeGroup:
@@ -91,6 +93,7 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 	if err := e.lookAgain(ctx, ev, pull); err != nil {
 		return err
 	}
+	defer e.reportSoon(key) // whatever comes of it
 	pull.Note = stopped(pull)
 	last, err := e.latest(ctx, key)
 	if err != nil {
@@ -121,20 +124,21 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 			return err
 		}
 	default:
-		if err := e.ensureRun(ctx, pull, ev.Action); err != nil {
-			return err
-		}
+		return e.ensureRun(ctx, pull, ev.Action)
 	}
-	e.reportSoon(key)
 	return nil
 }
 
 // lookAgain puts further looks at a pull request whose webhook names a head that GitHub does not
-// show and that was never planned: either the answer is old, or the webhook is.
+// show and that was never planned: either the answer is old, or the webhook is. What turns out to
+// have been overtaken before anybody looked has a check that says so.
 func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) error {
 	if ev.Action == "closed" && p.Open {
 		ev.Action = actionLookAgain
 		return e.put(ctx, taskEvent, ev, time.Now().Add(e.cfg.Pace.Lag[0]))
+	}
+	if ev.Action == actionLookAgain && ev.BeforeSHA != "" && ev.BeforeSHA != p.HeadSHA {
+		return e.overtaken(ctx, p, ev.BeforeSHA)
 	}
 	if ev.HeadSHA == "" || ev.HeadSHA == p.HeadSHA {
 		return nil
@@ -146,10 +150,13 @@ func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) e
 	planned := func(sha string) bool {
 		return slices.ContainsFunc(v.runs, func(r store.Run) bool { return r.HeadSHA == sha })
 	}
-	if planned(ev.HeadSHA) || !planned(p.HeadSHA) {
-		return nil // the webhook is old, or GitHub's answer is news of its own
+	if planned(ev.HeadSHA) {
+		return nil // the webhook is old
 	}
-	ev.HeadSHA, ev.Action = "", actionLookAgain
+	if !planned(p.HeadSHA) {
+		return e.overtaken(ctx, p, ev.HeadSHA) // GitHub's answer is news of its own
+	}
+	ev.BeforeSHA, ev.HeadSHA, ev.Action = ev.HeadSHA, "", actionLookAgain
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		for _, d := range e.cfg.Pace.Lag {
 			if err := e.queue.Put(ctx, tx, taskEvent, ev, time.Now().Add(d)); err != nil {
@@ -157,6 +164,14 @@ func (e *Engine) lookAgain(ctx context.Context, ev github.Event, p store.Pull) e
 			}
 		}
 		return nil
+	})
+}
+
+// overtaken notes that a commit was the head of the pull request, and isn't any more.
+func (e *Engine) overtaken(ctx context.Context, p store.Pull, sha string) error {
+	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
+		return tx.AddOvertaken(ctx, store.Check{ExternalID: externalID(view{pull: p}, store.Run{HeadSHA: sha}, report.GateName),
+			RepoID: p.Repo.ID, Number: p.Number, HeadSHA: sha, Name: report.GateName})
 	})
 }
 
@@ -207,10 +222,11 @@ func (e *Engine) latest(ctx context.Context, key pullKey) (store.Run, error) {
 // startRun supersedes the active run and begins a new one. The caller holds the decision lock.
 func (e *Engine) startRun(ctx context.Context, p store.Pull, reason string) error {
 	key := keyOf(p.Pull)
-	last, err := e.latest(ctx, key)
+	before, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]store.Run, error) { return tx.RunsOf(ctx, key.Repo, key.Number, runsInView) })
 	if err != nil {
 		return err
 	}
+	last := view{runs: before}.newest()
 	if err := e.cancelActive(ctx, key, change.RunSuperseded, errSuperseded); err != nil {
 		return err
 	}
@@ -222,6 +238,9 @@ func (e *Engine) startRun(ctx context.Context, p store.Pull, reason string) erro
 	var pause time.Duration
 	if last.HeadSHA != "" && last.HeadSHA != p.HeadSHA && run.CreatedAt.Sub(last.CreatedAt) < e.cfg.Pace.SettleWindow {
 		pause = e.cfg.Pace.SettlePause
+	}
+	if byPeople(reason) {
+		pause = max(pause, replanPause(before, run.CreatedAt))
 	}
 	e.begin(run, pause)
 	return nil
@@ -293,7 +312,7 @@ func (e *Engine) pressed(ctx context.Context, ev github.Event) error {
 			name = ""
 		}
 		return e.put(ctx, taskApply, applyRequest{Repo: ev.Repo, Number: check.Number, Project: name, Trigger: triggerButton, Actor: ev.Sender,
-			HeadSHA: check.HeadSHA, Asked: time.Now(), Command: "the Apply button"}, time.Time{})
+			HeadSHA: check.HeadSHA, Asked: time.Now(), Command: "the Apply button", Occasion: occasionOf(ev)}, time.Time{})
 	}
 	if ev.Action == "rerequested" && strings.HasPrefix(check.Name, report.ApplyPrefix) {
 		return nil // an apply is never repeated by re-running its check
@@ -325,8 +344,8 @@ const replanButton = "the Re-plan button"
 
 // replanFor plans again on a press, and tells the person why if it does not.
 func (e *Engine) replanFor(ctx context.Context, ev github.Event, number int) error {
-	err := e.replan(ctx, ev.Repo, number, ev.Sender, "re-run", seen{head: ev.HeadSHA})
-	return e.unlessTransient(ctx, applyRequest{Repo: ev.Repo, Number: number, Trigger: triggerButton, Actor: ev.Sender, HeadSHA: ev.HeadSHA, Command: replanButton}, err)
+	err := e.replan(ctx, ev.Repo, number, ev.Sender, reasonPress, seen{head: ev.HeadSHA})
+	return e.unlessTransient(ctx, applyRequest{Repo: ev.Repo, Number: number, Trigger: triggerButton, Actor: ev.Sender, HeadSHA: ev.HeadSHA, Command: replanButton, Occasion: occasionOf(ev)}, err)
 }
 
 // seen is what a person can have looked at when asking for a plan.
@@ -386,8 +405,14 @@ func (e *Engine) replan(ctx context.Context, repo change.Repo, number int, actor
 	if err := e.save(ctx, pull); err != nil {
 		return err
 	}
-	if err := e.startRun(ctx, pull, reason); err != nil {
+	last, err := e.latest(ctx, keyOf(pull.Pull))
+	if err != nil {
 		return err
+	}
+	if !joins(last, pull, reason) {
+		if err := e.startRun(ctx, pull, reason); err != nil {
+			return err
+		}
 	}
 	e.reportSoon(keyOf(pull.Pull))
 	return nil

@@ -54,7 +54,7 @@ func (e *Engine) attach(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("record evidence: %w", err)
 	}
-	e.reportNow(ctx, pullKey{x.RepoID, x.Number})
+	e.reportSoon(pullKey{x.RepoID, x.Number})
 	return nil
 }
 

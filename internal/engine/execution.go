@@ -262,7 +262,7 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	// What is secret in clear; a state that was not saved is kept encrypted by now.
 	_ = os.Remove(filepath.Join(dir, "plan.tfplan"))
 	_ = os.RemoveAll(filepath.Join(dir, "tree"))
-	e.reportNow(ctx, pullKey{x.RepoID, x.Number})
+	e.reportSoon(pullKey{x.RepoID, x.Number})
 	return nil
 }
 

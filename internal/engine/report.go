@@ -24,61 +24,60 @@ import (
 
 // Reporting is level-triggered: what GitHub should show is rendered from the store, compared with
 // what it was last told, and only the difference is sent. So a report may be asked for at any
-// time, twice, or again after a crash or an outage, and ends in the same.
+// time, twice, or again after a crash or an outage, and ends in the same. Who asks for one, and how
+// often it is tried, is in outbox.go.
 
-// reportSoon reports in the background.
-func (e *Engine) reportSoon(key pullKey) {
-	e.wg.Go(func() { _ = e.survive(func() error { e.reportNow(e.life, key); return nil }) })
-}
-
-// reportNow reports, and leaves it to a durable task if GitHub does not take it.
-func (e *Engine) reportNow(ctx context.Context, key pullKey) {
-	err := e.report(ctx, key)
-	if err == nil || e.life.Err() != nil {
-		return
-	}
-	e.cfg.Logger.Warn("report to GitHub; it will be tried again", "pull", key.Number, "error", err)
-	if err := e.put(context.WithoutCancel(ctx), taskReport, key, time.Now().Add(e.cfg.Pace.ReportPause)); err != nil {
-		e.cfg.Logger.Error("keep the report for later", "pull", key.Number, "error", err)
-	}
-}
-
-// report tells GitHub what it does not know yet of one pull request.
-func (e *Engine) report(ctx context.Context, key pullKey) error {
-	unlock := e.reports.lock(key)
-	defer unlock()
+// report tells GitHub what it does not know yet of one pull request, and says when it has to be
+// looked at again although all was sent. Only keepTelling calls it.
+func (e *Engine) report(ctx context.Context, key pullKey) (again time.Time, err error) {
 	v, err := e.view(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil // nothing is known of it, so there is nothing to show
+		return e.sendAnswers(ctx, key, change.Repo{}) // nothing is known of it but what was asked
 	}
 	if err != nil {
-		return err
+		return time.Time{}, err
+	}
+	var next soonest
+	part := func(f func() (time.Time, error)) func() error {
+		return func() error {
+			at, err := f()
+			next.add(at)
+			return err
+		}
 	}
 	var g errgroup.Group // one that fails must not stop the others
 	g.SetLimit(8)
 	for _, c := range e.checks(v) {
-		g.Go(func() error { return e.sendCheck(ctx, v, c) })
+		g.Go(part(func() (time.Time, error) { return e.sendCheck(ctx, v, c) }))
 	}
-	g.Go(func() error { return e.sendComment(ctx, v) })
+	g.Go(part(func() (time.Time, error) { return e.sendComment(ctx, v) }))
+	g.Go(part(func() (time.Time, error) { return e.sendAnswers(ctx, key, v.pull.Repo) }))
 	for _, x := range v.executions {
 		g.Go(func() error { return e.showDeployment(ctx, v, x) })
 	}
-	return g.Wait()
+	err = g.Wait()
+	return next.at, err
 }
 
 // checks are all checks that GitHub should show: those of the newest run, those of older runs
-// that it still shows as unfinished, and those of the applies.
+// that it may still show as unfinished, and those of the applies. A commit that was overtaken before
+// anybody could report on it has one all the same.
 func (e *Engine) checks(v view) []change.Check {
 	var out []change.Check
 	for i, r := range v.runs {
 		current := i == 0
-		if current || v.goesOn(externalID(v, r, report.GateName)) {
+		if current || v.unsettled(externalID(v, r, report.GateName)) || v.unheardOf(r) {
 			out = append(out, report.GateCheck(e.pullReport(v, r, current)))
 		}
 		for _, p := range v.plans[r.ID] {
-			if current || v.goesOn(externalID(v, r, report.PlanPrefix+p.Project.Name)) {
+			if current || v.unsettled(externalID(v, r, report.PlanPrefix+p.Project.Name)) {
 				out = append(out, report.PlanCheck(e.planReport(v, r, p)))
 			}
+		}
+	}
+	for external, c := range v.checks {
+		if v.ofOvertaken(external, c.HeadSHA) && v.unsettled(external) {
+			out = append(out, report.GateCheck(e.pullReport(v, store.Run{HeadSHA: c.HeadSHA, State: change.RunSuperseded}, false)))
 		}
 	}
 	if len(v.runs) == 0 && v.pull.Note != nil && v.pull.Open {
@@ -100,6 +99,11 @@ func (e *Engine) checks(v view) []change.Check {
 	return out
 }
 
+// ofOvertaken reports whether the check is of an earlier head that has no run.
+func (v view) ofOvertaken(external, sha string) bool {
+	return sha != v.pull.HeadSHA && external == externalID(v, store.Run{HeadSHA: sha}, report.GateName)
+}
+
 // externalID names a check of a run: a new run makes new checks, since GitHub only ever adds
 // annotations to an existing one.
 func externalID(v view, r store.Run, name string) string {
@@ -112,12 +116,6 @@ func externalID(v view, r store.Run, name string) string {
 		return fmt.Sprintf("%s/%s/%d", r.ID, name, r.Presses)
 	}
 	return r.ID + "/" + name
-}
-
-// goesOn reports whether GitHub knows the check and was last told that it is not completed.
-func (v view) goesOn(externalID string) bool {
-	c, ok := v.checks[externalID]
-	return ok && !strings.Contains(c.Sent, completed)
 }
 
 func (e *Engine) pullReport(v view, r store.Run, current bool) report.Pull {
@@ -209,9 +207,10 @@ const (
 	annotated = "+annotations"
 )
 
-// sendCheck creates or updates one check if it differs from what GitHub was last told. The row is
-// written before the first request, so that after a crash the check is looked for, not made twice.
-func (e *Engine) sendCheck(ctx context.Context, v view, c change.Check) error {
+// sendCheck creates or updates one check if it differs from what GitHub was last told, and says
+// when to look at it again. The row is written before the first request, so that after a crash the
+// check is looked for, not made twice.
+func (e *Engine) sendCheck(ctx context.Context, v view, c change.Check) (again time.Time, err error) {
 	sent := digest(c)
 	if c.Status == "completed" {
 		sent += completed
@@ -220,15 +219,18 @@ func (e *Engine) sendCheck(ctx context.Context, v view, c change.Check) error {
 		sent += annotated
 	}
 	row, known := v.checks[c.ExternalID]
+	doubt := row.Doubt
+	if past(doubt) {
+		row.Sent, doubt = "", time.Time{} // what arrived last counts, so look
+	}
 	if known && row.Sent == sent {
-		return nil
+		return doubt, nil
 	}
 	repo := v.pull.Repo
 	put := func(id int64, sent string) error {
-		row = store.Check{ExternalID: c.ExternalID, RepoID: repo.ID, Number: v.pull.Number, HeadSHA: c.HeadSHA, Name: c.Name, GitHubID: id, Sent: sent}
+		row = store.Check{ExternalID: c.ExternalID, RepoID: repo.ID, Number: v.pull.Number, HeadSHA: c.HeadSHA, Name: c.Name, GitHubID: id, Sent: sent, Doubt: doubt}
 		return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutCheck(ctx, row) })
 	}
-	var err error
 	id := row.GitHubID
 	switch {
 	case !known:
@@ -243,44 +245,58 @@ func (e *Engine) sendCheck(ctx context.Context, v view, c change.Check) error {
 		}
 		err = e.cfg.GitHub.UpdateCheck(ctx, repo, id, c)
 	}
+	if errors.Is(err, github.ErrRejected) && v.ofOvertaken(c.ExternalID, c.HeadSHA) {
+		return time.Time{}, put(0, sent) // there is no such commit, or not any more
+	}
 	if err != nil {
 		// How much of it arrived is unknown: the next attempt looks.
-		return errors.Join(fmt.Errorf("report check %q: %w", c.Name, err), put(id, ""))
+		doubt = later(doubt, doubted(err))
+		return time.Time{}, errors.Join(fmt.Errorf("report check %q: %w", c.Name, err), put(id, ""))
 	}
 	e.cfg.At(ReportAfter)
-	return put(id, sent)
+	return doubt, put(id, sent)
 }
 
-// sendComment keeps the one summary comment up to date.
-func (e *Engine) sendComment(ctx context.Context, v view) error {
+// sending stands for the digest of a comment while nobody knows what GitHub has.
+const sending = "sending"
+
+// sendComment keeps the one summary comment up to date, and says when to look at it again.
+func (e *Engine) sendComment(ctx context.Context, v view) (again time.Time, err error) {
 	if len(v.runs) == 0 && v.pull.Note == nil {
-		return nil
+		return time.Time{}, nil
 	}
 	body := report.Comment(e.pullReport(v, v.newest(), true))
-	sent := digest(body)
-	if sent == v.pull.CommentDigest {
-		return nil
+	repo, number, id := v.pull.Repo, v.pull.Number, v.pull.CommentID
+	was, sent, doubt := v.pull.CommentDigest, digest(body), v.pull.CommentDoubt
+	if past(doubt) {
+		was, doubt = sending, time.Time{}
 	}
-	repo, id, err := v.pull.Repo, v.pull.CommentID, error(nil)
-	if id == 0 && v.pull.CommentDigest != "" { // an attempt whose outcome is unknown
-		id, _, err = e.cfg.GitHub.FindComment(ctx, repo, v.pull.Number, report.Marker)
+	if was == sent {
+		return doubt, nil
 	}
-	set := func(id int64, sent string) error {
-		return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.SetComment(ctx, repo.ID, v.pull.Number, id, sent) })
+	set := func(sent string) error {
+		return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.SetComment(ctx, repo.ID, number, id, sent, doubt) })
 	}
-	if err == nil && id == 0 {
-		if err = set(0, "sending"); err == nil {
-			id, err = e.cfg.GitHub.CreateComment(ctx, repo, v.pull.Number, body)
+	if was == sending {
+		if id, err = e.onlyComment(ctx, repo, number, report.Marker); err != nil {
+			return time.Time{}, fmt.Errorf("report comment: %w", err)
 		}
-	} else if err == nil {
+	}
+	if id != 0 {
 		if err = e.cfg.GitHub.UpdateComment(ctx, repo, id, body); errors.Is(err, github.ErrNotFound) {
-			id, err = e.cfg.GitHub.CreateComment(ctx, repo, v.pull.Number, body) // somebody deleted it
+			id, err = 0, nil // somebody deleted it
+		}
+	}
+	if id == 0 {
+		if err = set(sending); err == nil {
+			id, err = e.cfg.GitHub.CreateComment(ctx, repo, number, body)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("report comment: %w", err)
+		doubt = later(doubt, doubted(err))
+		return time.Time{}, errors.Join(fmt.Errorf("report comment: %w", err), set(sending))
 	}
-	return set(id, sent)
+	return doubt, set(sent)
 }
 
 // deploymentState is GitHub's word for the state of an execution.

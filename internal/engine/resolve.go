@@ -54,9 +54,9 @@ func (e *Engine) resolve(ctx context.Context, ev github.Event, cmd github.Comman
 	}
 	held := fmt.Sprintf("an apply of pull request #%d whose outcome is unknown", holder.Number)
 	if cmd.Name == "unlock" {
-		return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerUnlock(cmd.Project, held))
+		return e.answer(ctx, ev, report.AnswerUnlock(cmd.Project, held))
 	}
-	return e.answer(ctx, ev.Repo, ev.Pull, report.AnswerResolve(cmd.Project, held, r.As))
+	return e.answer(ctx, ev, report.AnswerResolve(cmd.Project, held, r.As))
 }
 
 // ResolveBeside resolves an execution in the database of a server that may be running: that follows up by itself. It
@@ -114,7 +114,8 @@ func (e *Engine) resolved(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return e.report(ctx, key)
+	e.reportSoon(key)
+	return nil
 }
 
 func (e *Engine) planWhatIsLeft(ctx context.Context, key pullKey) error {

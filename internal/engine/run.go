@@ -115,7 +115,7 @@ func (e *Engine) work(ctx context.Context, run store.Run) {
 	}
 	e.cfg.At(RunEnded)
 	e.cfg.Ended("run", string(state))
-	e.reportNow(ctx, pullKey{run.RepoID, run.Number})
+	e.reportSoon(pullKey{run.RepoID, run.Number})
 }
 
 // beginAttempt makes the run ours and counts that somebody begins with it.

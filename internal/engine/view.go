@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func (e *Engine) view(ctx context.Context, key pullKey) (view, error) {
 		}
 		v.plans = map[string][]store.Plan{}
 		if v.groups, err = tx.GroupRuns(ctx, key.Repo, key.Number, groupsInView); err != nil {
+			return v, err
+		}
+		if err := v.addUnsettled(ctx, tx); err != nil {
 			return v, err
 		}
 		for _, r := range v.groups {
@@ -199,14 +203,68 @@ func shownAt(p store.Plan) time.Time {
 	return p.ShownAt
 }
 
-// unfinished reports whether GitHub was last told that a check of the run goes on.
+// addUnsettled adds the runs that are too old for the view but not for GitHub.
+func (v *view) addUnsettled(ctx context.Context, tx *store.Tx) error {
+	missing, err := tx.RunsUnheard(ctx, v.pull.Repo.ID, v.pull.Number)
+	if err != nil {
+		return err
+	}
+	for external := range v.checks {
+		id, _, ofRun := strings.Cut(external, "/")
+		if !ofRun || !v.unsettled(external) {
+			continue
+		}
+		r, err := tx.Run(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			continue // it is of a commit that had no run
+		}
+		if err != nil {
+			return err
+		}
+		if r.GroupSHA != "" {
+			v.groups = append(v.groups, r)
+			continue
+		}
+		missing = append(missing, r)
+	}
+	v.runs, v.groups = newestFirst(append(v.runs, missing...)), newestFirst(v.groups)
+	return nil
+}
+
+// newestFirst sorts runs and names each once.
+func newestFirst(runs []store.Run) []store.Run {
+	slices.SortFunc(runs, func(a, b store.Run) int { return cmp.Compare(b.Seq, a.Seq) })
+	return slices.CompactFunc(runs, func(a, b store.Run) bool { return a.ID == b.ID })
+}
+
+// unsettled reports whether GitHub was last told that a check goes on, or may show something else
+// than it was last told.
+func (v view) unsettled(externalID string) bool {
+	c, ok := v.checks[externalID]
+	return ok && (!strings.Contains(c.Sent, completed) || !c.Doubt.IsZero())
+}
+
+// unfinished reports whether any check of the run is unsettled.
 func (v view) unfinished(r store.Run) bool {
-	for id, c := range v.checks {
-		if strings.HasPrefix(id, r.ID+"/") && !strings.Contains(c.Sent, completed) {
+	for id := range v.checks {
+		if strings.HasPrefix(id, r.ID+"/") && v.unsettled(id) {
 			return true
 		}
 	}
 	return false
+}
+
+// unheardOf reports whether GitHub has no check of ours on the commit of an overtaken run.
+func (v view) unheardOf(r store.Run) bool {
+	if r.HeadSHA == v.pull.HeadSHA {
+		return false
+	}
+	for _, c := range v.checks {
+		if c.HeadSHA == r.HeadSHA {
+			return false
+		}
+	}
+	return true
 }
 
 // runOf is the newest finished run of exactly this tree, unless Terraform refused one of its

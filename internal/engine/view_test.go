@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -185,19 +186,20 @@ func TestUnfinishedChecks(t *testing.T) {
 		checks map[string]store.Check
 		want   bool
 	}{
-		"GitHub knows none":                 {nil, false},
-		"last told that it goes on":         {map[string]store.Check{gate: {Sent: "0123"}}, true},
-		"not told for certain":              {map[string]store.Check{gate: {Sent: ""}}, true},
-		"last told that it ended":           {map[string]store.Check{gate: {Sent: "0123" + completed}}, false},
-		"ended, with annotations":           {map[string]store.Check{gate: {Sent: "0123" + completed + annotated}}, false},
-		"another run's whose id is similar": {map[string]store.Check{"rr/tollgate": {Sent: "0123"}}, false},
+		"GitHub knows none":                  {nil, false},
+		"last told that it goes on":          {map[string]store.Check{gate: {Sent: "0123"}}, true},
+		"not told for certain":               {map[string]store.Check{gate: {Sent: ""}}, true},
+		"last told that it ended":            {map[string]store.Check{gate: {Sent: "0123" + completed}}, false},
+		"ended, but something may come late": {map[string]store.Check{gate: {Sent: "0123" + completed, Doubt: time.Unix(1, 0)}}, true},
+		"ended, with annotations":            {map[string]store.Check{gate: {Sent: "0123" + completed + annotated}}, false},
+		"another run's whose id is similar":  {map[string]store.Check{"rr/tollgate": {Sent: "0123"}}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := view{checks: c.checks}
-			if v.unfinished(run) != c.want || v.goesOn(gate) != c.want {
-				t.Errorf("unfinished() = %v, goesOn() = %v, want %v", v.unfinished(run), v.goesOn(gate), c.want)
+			if v.unfinished(run) != c.want || v.unsettled(gate) != c.want {
+				t.Errorf("unfinished() = %v, unsettled() = %v, want %v", v.unfinished(run), v.unsettled(gate), c.want)
 			}
 		})
 	}

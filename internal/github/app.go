@@ -6,7 +6,7 @@
 // caller can count round trips and run calls side by side; all of them may be used concurrently.
 //
 // Reads are repeated a few times when GitHub stumbles. Writes are sent once: after an error whose
-// outcome is unknown (ErrUnavailable) the caller finds out with FindCheck, FindComment or
+// outcome is unknown (ErrUnavailable) the caller finds out with FindChecks, FindComments or
 // FindDeployment, or lets ResumeCheck do both.
 package github
 
@@ -70,7 +70,7 @@ type scope struct {
 
 type client struct {
 	*gh.Client
-	auth *ghinstallation.Transport // nil for the App itself
+	auth *signed // nil for the App itself
 	born time.Time
 }
 
@@ -93,7 +93,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "tollgate"
 	}
-	link := &link{base: cfg.Transport, clock: cfg.Clock, closed: map[int64]time.Time{}}
+	link := &link{base: cfg.Transport, clock: cfg.Clock, closed: map[int64]time.Time{}, low: map[int64]time.Time{}, blind: map[int64]int{}}
 	signer, err := newSigner(cfg.Key, cfg.AppID, link)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (a *App) Token(ctx context.Context, repo change.Repo) (redact.Secret, error
 		return redact.Secret{}, err
 	}
 	s := scope{installation: repo.InstallationID, repository: repo.ID, git: true}
-	token, err := attempt(a, s, func(c *client) (string, error) { return c.auth.Token(ctx) })
+	token, err := attempt(a, s, func(c *client) (string, error) { return c.auth.token(ctx) })
 	if err == nil && token == "" {
 		err = errors.New("GitHub answered without a token")
 	}
@@ -204,8 +204,8 @@ func (a *App) newClient(s scope) (*client, error) {
 	c := &client{}
 	transport := http.RoundTripper(apps)
 	if s.installation != 0 {
-		c.auth = ghinstallation.NewFromAppsTransport(apps, s.installation)
-		c.auth.InstallationTokenOptions = tokenOptions(s)
+		c.auth = &signed{auth: ghinstallation.NewFromAppsTransport(apps, s.installation)}
+		c.auth.auth.InstallationTokenOptions = tokenOptions(s)
 		transport = c.auth
 	}
 	c.Client = gh.NewClient(&http.Client{Transport: transport, CheckRedirect: sameHost})

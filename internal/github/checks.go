@@ -1,8 +1,11 @@
 package github
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	gh "github.com/google/go-github/v60/github"
 
@@ -53,26 +56,31 @@ func (a *App) UpdateCheck(ctx context.Context, repo change.Repo, id int64, check
 }
 
 // ResumeCheck brings about what CreateCheck or UpdateCheck began: it looks for our check of that
-// external id, creates it if there is none, or else sends what is missing. One request more than these.
+// external id, creates it if there is none, or else sends what is missing. One request more than
+// these. If a request that was given up has made a second one all the same, both say the same
+// afterwards, so that no leftover stays in progress.
 func (a *App) ResumeCheck(ctx context.Context, repo change.Repo, check change.Check) (int64, error) {
-	run, found, err := a.FindCheck(ctx, repo, check.HeadSHA, check.Name, check.ExternalID)
-	if err != nil {
-		return 0, err
-	}
-	if !found {
-		return a.CreateCheck(ctx, repo, check)
-	}
 	if err := validate(check); err != nil {
 		return 0, err
 	}
-	return run.ID, a.sendCheck(ctx, repo, run.ID, check, min(run.Annotations, len(check.Annotations)))
+	runs, err := a.FindChecks(ctx, repo, check.HeadSHA, check.Name, check.ExternalID)
+	if err != nil {
+		return 0, err
+	}
+	if len(runs) == 0 {
+		return a.CreateCheck(ctx, repo, check)
+	}
+	for _, run := range slices.Backward(runs) { // GitHub shows the newest
+		err = errors.Join(err, a.sendCheck(ctx, repo, run.ID, check, min(run.Annotations, len(check.Annotations))))
+	}
+	return runs[len(runs)-1].ID, err
 }
 
-// FindCheck looks for the App's own check run of that name on a commit, the newest one with that
-// external id, or with any if it is empty. One request per hundred check runs of the name.
-func (a *App) FindCheck(ctx context.Context, repo change.Repo, sha, name, externalID string) (CheckRun, bool, error) {
+// FindChecks looks for the App's own check runs of that name on a commit with that external id, or
+// with any if it is empty, the oldest first. One request per hundred check runs of the name.
+func (a *App) FindChecks(ctx context.Context, repo change.Repo, sha, name, externalID string) ([]CheckRun, error) {
 	if err := checkSHA(sha); err != nil {
-		return CheckRun{}, false, err
+		return nil, err
 	}
 	all := "all"
 	runs, err := pages(a, repo, operation{"look for the check", "Checks: read and write"}, func(c *gh.Client, page gh.ListOptions) ([]*gh.CheckRun, *gh.Response, error) {
@@ -83,17 +91,19 @@ func (a *App) FindCheck(ctx context.Context, repo change.Repo, sha, name, extern
 		}
 		return list.CheckRuns, resp, nil
 	})
-	var newest CheckRun
+	var found []CheckRun
 	for _, run := range runs {
 		ours := run.GetApp().GetID() == a.id && run.GetName() == name && run.GetHeadSHA() == sha
-		if ours && (externalID == "" || run.GetExternalID() == externalID) && run.GetID() > newest.ID {
-			newest = CheckRun{
+		if ours && (externalID == "" || run.GetExternalID() == externalID) {
+			found = append(found, CheckRun{
 				ID: run.GetID(), ExternalID: run.GetExternalID(), Status: run.GetStatus(),
 				Conclusion: run.GetConclusion(), Annotations: run.GetOutput().GetAnnotationsCount(),
-			}
+			})
 		}
 	}
-	return newest, newest.ID != 0, err
+	slices.SortFunc(found, func(a, b CheckRun) int { return cmp.Compare(a.ID, b.ID) })
+	// A check that comes into being meanwhile shifts the pages, and one is listed twice.
+	return slices.CompactFunc(found, func(a, b CheckRun) bool { return a.ID == b.ID }), err
 }
 
 // sendCheck sends the check from the given annotation on, in order.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	gh "github.com/google/go-github/v60/github"
@@ -27,12 +28,24 @@ func (a *App) UpdateComment(ctx context.Context, repo change.Repo, id int64, bod
 	return err
 }
 
-// FindComment looks for the first comment that this App wrote and whose text begins with the
-// marker, one request per hundred comments. A marker further on does not count: text from a pull
-// request may be quoted there.
-func (a *App) FindComment(ctx context.Context, repo change.Repo, number int, marker string) (id int64, found bool, err error) {
+// DeleteComment removes a comment, in one request. One that is gone already is no error.
+func (a *App) DeleteComment(ctx context.Context, repo change.Repo, id int64) error {
+	_, err := onRepo(a, repo, commentOperation("remove a comment"), func(c *gh.Client) (struct{}, *gh.Response, error) {
+		resp, err := c.Issues.DeleteComment(ctx, repo.Owner, repo.Name, id)
+		return struct{}{}, resp, err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// FindComments looks for the comments that this App wrote and whose text begins with the marker,
+// the oldest first, one request per hundred comments. A marker further on does not count: text from
+// a pull request may be quoted there.
+func (a *App) FindComments(ctx context.Context, repo change.Repo, number int, marker string) (ids []int64, err error) {
 	if marker == "" {
-		return 0, false, errors.New("look for a comment: no marker")
+		return nil, errors.New("look for a comment: no marker")
 	}
 	comments, err := pages(a, repo, operation{"look for a comment", "Pull requests: read-only"}, func(c *gh.Client, page gh.ListOptions) ([]*issueComment, *gh.Response, error) {
 		path := fmt.Sprintf("repos/%s/issues/%d/comments?per_page=%d&page=%d", repo.FullName(), number, page.PerPage, page.Page)
@@ -45,10 +58,11 @@ func (a *App) FindComment(ctx context.Context, repo change.Repo, number int, mar
 	for _, c := range comments {
 		ours := c != nil && c.App.GetID() == a.id && c.GetUser().GetType() == "Bot"
 		if ours && strings.HasPrefix(c.GetBody(), marker) {
-			return c.GetID(), true, nil
+			ids = append(ids, c.GetID())
 		}
 	}
-	return 0, false, err
+	slices.Sort(ids)
+	return slices.Compact(ids), err
 }
 
 // React adds a reaction to a comment, in one request: +1, -1, laugh, confused, heart, hooray,

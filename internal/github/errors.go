@@ -21,8 +21,12 @@ var (
 	ErrIncomplete   = errors.New("list incomplete")
 )
 
-// RateLimitError says that GitHub wants no request of this installation before Until.
-type RateLimitError struct{ Until time.Time }
+// RateLimitError says that GitHub wants no request of this installation before Until. If Reserve is
+// set, calls that cannot wait are still made.
+type RateLimitError struct {
+	Until   time.Time
+	Reserve bool
+}
 
 func (e *RateLimitError) Error() string {
 	return "rate limit reached until " + e.Until.UTC().Format(time.RFC3339)

@@ -244,14 +244,14 @@ func TestCommentsOnTheWire(t *testing.T) {
 		t.Errorf("comment %+v", comment)
 	}
 	must(t, errors.Join(c.app.React(t.Context(), c.repo, asked, "eyes"), c.app.React(t.Context(), c.repo, asked, "eyes")))
-	if _, found, err := c.app.FindComment(t.Context(), c.repo, p.Number(), marker); err != nil || found {
-		t.Errorf("found a comment that is not ours: %v", err)
+	if found, err := c.app.FindComments(t.Context(), c.repo, p.Number(), marker); err != nil || len(found) != 0 {
+		t.Errorf("found comments that are not ours: %d, %v", found, err)
 	}
 	id, err := c.app.CreateComment(t.Context(), c.repo, p.Number(), marker+"\nSummary")
 	must(t, err)
-	found, ok, err := c.app.FindComment(t.Context(), c.repo, p.Number(), marker)
-	if err != nil || !ok || found != id {
-		t.Errorf("found %d, %t, %v, want %d", found, ok, err, id)
+	found, err := c.app.FindComments(t.Context(), c.repo, p.Number(), marker)
+	if err != nil || !slices.Equal(found, []int64{id}) {
+		t.Errorf("found %d, %v, want %d", found, err, id)
 	}
 	must(t, c.app.UpdateComment(t.Context(), c.repo, id, marker+"\nNew"))
 	comments := p.Comments()

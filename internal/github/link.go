@@ -57,7 +57,24 @@ type link struct {
 
 	mu     sync.Mutex
 	closed map[int64]time.Time // by installation (0: the App itself), until when
+	low    map[int64]time.Time // likewise, until when only the reserve is left of the allowance
+	blind  map[int64]int       // likewise, refusals in a row that named no time
 }
+
+// reserved is the part of an hour's allowance, one in so many, that calls which can wait leave to
+// those that cannot: what is shown to people must not keep a decision from its facts.
+const reserved = 10
+
+type patient struct{}
+
+// Patient marks calls that can wait: they fail with a *RateLimitError while no more than the reserve
+// is left of the allowance.
+func Patient(ctx context.Context) context.Context { return context.WithValue(ctx, patient{}, true) }
+
+// Urgent takes the mark of Patient off again.
+func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx, patient{}, false) }
+
+func isPatient(ctx context.Context) bool { on, _ := ctx.Value(patient{}).(bool); return on }
 
 // lane is the link as one installation uses it. Beyond what http.RoundTripper asks for, it
 // returns an answer only if it is whole: valid JSON, nothing, or a redirect. Everything else is an
@@ -76,9 +93,9 @@ func (l lane) RoundTrip(req *http.Request) (*http.Response, error) {
 		bucket = 0 // signed by the App itself, so it counts against the App's own limit
 	}
 	for attempt := 1; ; attempt++ {
-		if until, closed := l.closedUntil(bucket); closed {
+		if limit := l.limited(bucket, !token && isPatient(req.Context())); limit != nil {
 			closeBody(req)
-			return nil, &RateLimitError{Until: until}
+			return nil, limit
 		}
 		resp, err := l.once(req, bucket)
 		if err == nil || attempt == readAttempts || !(req.Method == http.MethodGet || token) {
@@ -129,11 +146,13 @@ func (l lane) once(req *http.Request, bucket int64) (*http.Response, error) {
 func (l lane) judge(req *http.Request, resp *http.Response, body []byte, bucket int64) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusNoContent, status >= 300 && status < 400:
+		l.unblind(bucket)
 		return nil
 	case status >= 200 && status < 300:
 		if !json.Valid(body) || string(bytes.TrimSpace(body)) == "null" {
 			return fmt.Errorf("status %d with %d bytes that are not a JSON answer", status, len(body))
 		}
+		l.unblind(bucket)
 		return nil
 	}
 	refusal := &statusError{
@@ -157,22 +176,51 @@ func (l lane) learn(resp *http.Response, bucket int64) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil && resp.StatusCode < 500 {
 		l.skew.Store(int64(date.Sub(l.clock.Now())))
 	}
-	if until, ok := l.reset(resp); ok {
+	until, left, ok := l.allowance(resp)
+	if !ok {
+		return
+	}
+	if left == 0 {
 		l.closeUntil(bucket, until)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// Answers overtake each other, so one that tells of more does not end what another began.
+	if limit, err := strconv.Atoi(resp.Header.Get("X-RateLimit-Limit")); err == nil && left <= limit/reserved && until.After(l.low[bucket]) {
+		l.low[bucket] = until
 	}
 }
 
 // close refuses further requests until GitHub wants them again.
 func (l lane) close(resp *http.Response, bucket int64) time.Time {
 	until, ok := l.retryAfter(resp)
-	if !ok {
-		until, ok = l.reset(resp)
+	if reset, left, told := l.allowance(resp); !ok && told && left == 0 {
+		until, ok = reset, true
 	}
 	if !ok {
-		until = l.clock.Now().Add(blindPause)
+		until = l.blindly(bucket)
 	}
 	l.closeUntil(bucket, until)
 	return until
+}
+
+// blindly doubles the pause with each refusal in a row that names no time, as GitHub wants it.
+func (l *link) blindly(bucket int64) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock.Now()
+	if until := l.closed[bucket]; until.After(now) {
+		return until // requests that were under way together are refused together
+	}
+	pause := blindPause << min(l.blind[bucket], 4)
+	l.blind[bucket]++
+	return now.Add(pause)
+}
+
+func (l *link) unblind(bucket int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.blind, bucket)
 }
 
 func (l *link) closeUntil(bucket int64, until time.Time) {
@@ -183,11 +231,18 @@ func (l *link) closeUntil(bucket int64, until time.Time) {
 	}
 }
 
-func (l *link) closedUntil(bucket int64) (time.Time, bool) {
+// limited says why a request is not sent now, or nil.
+func (l *link) limited(bucket int64, patient bool) *RateLimitError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	until := l.closed[bucket]
-	return until, until.After(l.clock.Now())
+	now := l.clock.Now()
+	if until := l.closed[bucket]; until.After(now) {
+		return &RateLimitError{Until: until}
+	}
+	if until := l.low[bucket]; patient && until.After(now) {
+		return &RateLimitError{Until: until, Reserve: true}
+	}
+	return nil
 }
 
 // retryAfter reads the header in both of its forms.
@@ -202,13 +257,14 @@ func (l *link) retryAfter(resp *http.Response) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// reset is when a used-up allowance is renewed, by our clock; false if some of it is left.
-func (l *link) reset(resp *http.Response) (time.Time, bool) {
+// allowance is how many requests are left, and when that is renewed, by our clock.
+func (l *link) allowance(resp *http.Response) (until time.Time, left int, ok bool) {
 	seconds, err := strconv.ParseInt(resp.Header.Get("X-RateLimit-Reset"), 10, 64)
-	if err != nil || resp.Header.Get("X-RateLimit-Remaining") != "0" {
-		return time.Time{}, false
+	if err != nil {
+		return time.Time{}, 0, false
 	}
-	return l.toOurs(time.Unix(seconds, 0)), true
+	left, err = strconv.Atoi(resp.Header.Get("X-RateLimit-Remaining"))
+	return l.toOurs(time.Unix(seconds, 0)), left, err == nil
 }
 
 func (l *link) toOurs(githubs time.Time) time.Time {

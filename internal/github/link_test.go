@@ -227,6 +227,76 @@ func TestRateLimits(t *testing.T) {
 	}
 }
 
+// A refusal that names no time is followed by a minute, then two, and a minute again after a success.
+//
+// Covers: R22
+func TestBlindPausesGrow(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	no, yes := refuse(403, "You have exceeded a secondary rate limit."), answerJSON(pullAnswer(3))
+	f.on("GET /repos/acme/shop/pulls/3", no, no, no, yes, no)
+	app := f.app()
+	for i, pause := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute, 0, time.Minute} {
+		_, err := app.Pull(t.Context(), shop, 3)
+		if pause == 0 {
+			if err != nil {
+				t.Errorf("request %d: %v", i, err)
+			}
+			continue
+		}
+		if got := wantLimit(t, err).Until.Sub(f.clock.Now()); got != pause {
+			t.Errorf("request %d: pause %v, want %v", i, got, pause)
+		}
+		f.clock.advance(pause)
+	}
+}
+
+// What is shown to people leaves a tenth of the hour's allowance to decisions.
+//
+// Covers: R22
+func TestDecisionsHaveAReserve(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	left := 1000
+	counted := func(body any) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			left--
+			w.Header().Set("X-RateLimit-Limit", "1000")
+			w.Header().Set("X-RateLimit-Remaining", strconv.Itoa(left))
+			w.Header().Set("X-RateLimit-Reset", strconv.FormatInt(f.now().Add(time.Hour).Unix(), 10))
+			answerJSON(body)(w, r)
+		}
+	}
+	f.on("GET /repos/acme/shop/pulls/3", counted(pullAnswer(3)))
+	f.on("PATCH /repos/acme/shop/issues/comments/5", counted(m{"id": 5}))
+	app, patient := f.app(), github.Patient(t.Context())
+	if err := app.UpdateComment(patient, shop, 5, "x"); err != nil {
+		t.Fatalf("with %d left: %v", left, err)
+	}
+	left = 101
+	for range 2 { // the first answer tells that the reserve is reached
+		if _, err := app.Pull(t.Context(), shop, 3); err != nil {
+			t.Fatalf("with %d left: %v", left, err)
+		}
+	}
+	limit := wantLimit(t, app.UpdateComment(patient, shop, 5, "x"))
+	if !limit.Reserve || limit.Until.Sub(f.clock.Now()) != time.Hour {
+		t.Errorf("limit %+v", limit)
+	}
+	if err := app.UpdateComment(github.Urgent(patient), shop, 5, "x"); err != nil {
+		t.Errorf("an urgent call: %v", err)
+	}
+	before := left
+	if _, err := app.Pull(t.Context(), shop, 3); err != nil || left != before-1 {
+		t.Errorf("a decision's read: %v", err)
+	}
+	f.clock.advance(time.Hour)
+	left = 1000
+	if err := app.UpdateComment(patient, shop, 5, "x"); err != nil {
+		t.Errorf("in the next hour: %v", err)
+	}
+}
+
 func wantLimit(t *testing.T, err error) *github.RateLimitError {
 	t.Helper()
 	var limit *github.RateLimitError

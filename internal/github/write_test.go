@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -157,6 +159,31 @@ func TestInterruptedCheckIsResumed(t *testing.T) {
 	}
 }
 
+// A request that was given up may make its check after another was made in its place. None of them
+// may stay as it was then.
+func TestEveryCheckOfTheSameIdSaysTheSame(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on("GET /repos/acme/shop/commits/{sha}/check-runs", answerJSON(m{"total_count": 2, "check_runs": []any{
+		checkRunAnswer(12, func(c m) { c["output"] = m{"annotations_count": 0} }),
+		checkRunAnswer(11, func(c m) { c["output"] = m{"annotations_count": 3} }),
+		checkRunAnswer(11, func(c m) { c["output"] = m{"annotations_count": 3} }), // on two pages
+		checkRunAnswer(13, func(c m) { c["external_id"] = "another" }),
+	}}))
+	f.on("PATCH /repos/acme/shop/check-runs/{id}", answer(200, `{"id":1}`))
+	if id, err := f.app().ResumeCheck(t.Context(), shop, checkWith(3)); err != nil || id != 12 {
+		t.Fatalf("resumed %d, %v, want the newest", id, err)
+	}
+	sent := map[string]int{}
+	for _, r := range f.requests[1:] {
+		annotations, _ := r.Body["output"].(map[string]any)["annotations"].([]any)
+		sent[path.Base(r.Path)+" "+r.Body["status"].(string)] = len(annotations)
+	}
+	if diff := cmp.Diff(map[string]int{"11 completed": 0, "12 completed": 3}, sent); diff != "" {
+		t.Errorf("annotations sent (-want +got):\n%s", diff)
+	}
+}
+
 func TestLostCheckIsCreated(t *testing.T) {
 	t.Parallel()
 	foreign := []any{
@@ -176,11 +203,11 @@ func TestLostCheckIsCreated(t *testing.T) {
 		t.Errorf("%d, %v", id, err)
 	}
 
-	run, found, err := app.FindCheck(t.Context(), shop, shaA, "tollgate/plan: payments", "")
-	if want := (github.CheckRun{ID: 23, ExternalID: "run-0", Status: "in_progress"}); err != nil || !found || run != want {
-		t.Errorf("found %+v, %t, %v", run, found, err)
+	runs, err := app.FindChecks(t.Context(), shop, shaA, "tollgate/plan: payments", "")
+	if want := (github.CheckRun{ID: 23, ExternalID: "run-0", Status: "in_progress"}); err != nil || len(runs) != 1 || runs[0] != want {
+		t.Errorf("found %+v, %v", runs, err)
 	}
-	if _, _, err := app.FindCheck(t.Context(), shop, "main", "tollgate", ""); err == nil {
+	if _, err := app.FindChecks(t.Context(), shop, "main", "tollgate", ""); err == nil {
 		t.Error("no error for a branch instead of a commit")
 	}
 }
@@ -231,7 +258,7 @@ func TestChecksThatGitHubWouldMisread(t *testing.T) {
 
 const marker = "<!-- tollgate:summary -->"
 
-func TestFindComment(t *testing.T) {
+func TestFindComments(t *testing.T) {
 	t.Parallel()
 	bot := m{"id": 50, "login": "tollgate[bot]", "type": "Bot"}
 	mine := func(id int, body string) m {
@@ -253,15 +280,29 @@ func TestFindComment(t *testing.T) {
 	f.on("GET /repos/acme/shop/issues/3/comments", paged(others, true))
 	f.on("GET /repos/acme/shop/issues/4/comments", paged(append(others, mine(5, marker+"\nSummary"), mine(6, marker)), true))
 	app := f.app()
-	for number, want := range map[int]int64{3: 0, 4: 5} {
-		id, found, err := app.FindComment(t.Context(), shop, number, marker)
-		if err != nil || id != want || found != (want != 0) {
-			t.Errorf("pull request %d: comment %d, %t, %v, want %d", number, id, found, err, want)
+	for number, want := range map[int][]int64{3: nil, 4: {5, 6}} {
+		if ids, err := app.FindComments(t.Context(), shop, number, marker); err != nil || !slices.Equal(ids, want) {
+			t.Errorf("pull request %d: comments %d, %v, want %d", number, ids, err, want)
 		}
 	}
-	if _, _, err := app.FindComment(t.Context(), shop, 3, ""); err == nil {
+	if _, err := app.FindComments(t.Context(), shop, 3, ""); err == nil {
 		t.Error("no error without a marker")
 	}
+}
+
+func TestDeleteComment(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on("DELETE /repos/acme/shop/issues/comments/5", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+	f.on("DELETE /repos/acme/shop/issues/comments/6", refuse(404, "Not Found"))
+	f.on("DELETE /repos/acme/shop/issues/comments/7", refuse(403, "Resource not accessible by integration"))
+	app := f.app()
+	for _, id := range []int64{5, 6} {
+		if err := app.DeleteComment(t.Context(), shop, id); err != nil {
+			t.Errorf("comment %d: %v", id, err)
+		}
+	}
+	wantFault(t, app.DeleteComment(t.Context(), shop, 7), github.ErrForbidden)
 }
 
 func TestCommentsAndReactions(t *testing.T) {

@@ -7,12 +7,35 @@ import (
 	"github.com/tollgate/tollgate/internal/fault"
 )
 
+// MaxAnswer is what one answer may have, so that there is room for the mark of its comment.
+const MaxAnswer = MaxComment - 128
+
+// AnswerMark is hidden at the start of a comment with answers, so that it is found again.
+func AnswerMark(id string) string { return "<!-- tollgate:answer " + id + " -->" }
+
+// Answers is one comment of as many answers as fit into it, at least the first.
+func Answers(mark string, bodies []string) (text string, taken int) {
+	text = mark
+	for _, b := range bodies {
+		sep := "\n"
+		if taken > 0 {
+			sep = "\n\n---\n\n"
+		}
+		if taken > 0 && len(text)+len(sep)+len(b) > MaxComment {
+			break
+		}
+		text += sep + b
+		taken++
+	}
+	return text, taken
+}
+
 // answerBudget is how much a list in an answer may take, in bytes.
 const answerBudget = 40_000
 
 // AnswerHelp answers /help with the commands and the projects that they can name.
 func AnswerHelp(projects []string) string {
-	out := page{limit: MaxComment}
+	out := page{limit: MaxAnswer}
 	out.block(`| comment | what it does |
 |---|---|
 | ` + "`/plan [NAME]`" + ` | plans and judges again, all affected projects or one |
@@ -81,7 +104,7 @@ func AnswerRefused(r Refusal) string {
 	if r.Fault != nil {
 		f = *r.Fault
 	}
-	out := page{limit: MaxComment}
+	out := page{limit: MaxAnswer}
 	out.block(head)
 	out.block(join(" ", sentence(f.What), sentence(f.Why)))
 	var items []string
@@ -96,7 +119,7 @@ func AnswerRefused(r Refusal) string {
 }
 
 func answer(text string, list []string) string {
-	out := page{limit: MaxComment}
+	out := page{limit: MaxAnswer}
 	out.block(text)
 	out.list("", bullets(list), answerBudget, "projects", "")
 	return out.String()

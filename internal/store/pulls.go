@@ -22,6 +22,7 @@ type Pull struct {
 	Note          *fault.Error    // concerns the pull request as a whole
 	CommentID     int64           // the summary comment, or 0
 	CommentDigest string          // of the summary comment as last sent
+	CommentDoubt  time.Time       // zero, or until when GitHub may carry out a request that it has not answered
 	LandedAt      time.Time       // when the apply of its merge was asked for
 	SettledAt     time.Time       // when that came to its end, whatever it is
 	Unapplied     *fault.Error    // why a merged pull request was not applied, or nil
@@ -37,15 +38,16 @@ func (tx *Tx) AddDelivery(ctx context.Context, id, meaning, event string) (bool,
 
 // Pull returns one pull request, or ErrNotFound.
 func (tx *Tx) Pull(ctx context.Context, repoID int64, number int) (Pull, error) {
-	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, people, pushed_at, cancelled_at, allowed, note, comment_id, comment, landed_at, settled_at, unapplied
+	row := tx.SQL.QueryRowContext(ctx, `select facts, reviews, authors, people, pushed_at, cancelled_at, allowed, note, comment_id, comment, comment_doubt, landed_at, settled_at, unapplied
 		from pulls where repo_id = ? and number = ?`, repoID, number)
 	var p Pull
 	var facts, reviews, authors, people, note, unapplied string
-	var pushed, cancelled, landed, settled int64
-	if err := row.Scan(&facts, &reviews, &authors, &people, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest, &landed, &settled, &unapplied); err != nil {
+	var pushed, cancelled, landed, settled, doubt int64
+	if err := row.Scan(&facts, &reviews, &authors, &people, &pushed, &cancelled, &p.AllowedSHA, &note, &p.CommentID, &p.CommentDigest, &doubt, &landed, &settled, &unapplied); err != nil {
 		return Pull{}, notFound(err)
 	}
-	p.PushedAt, p.CancelledAt, p.LandedAt, p.SettledAt = fromMillis(pushed), fromMillis(cancelled), fromMillis(landed), fromMillis(settled)
+	p.PushedAt, p.CancelledAt, p.CommentDoubt = fromMillis(pushed), fromMillis(cancelled), fromMillis(doubt)
+	p.LandedAt, p.SettledAt = fromMillis(landed), fromMillis(settled)
 	return p, decode("pull request", facts, &p.Pull, reviews, &p.Reviews, authors, &p.Authors, people, &p.People, note, &p.Note, unapplied, &p.Unapplied)
 }
 
@@ -81,9 +83,9 @@ func (tx *Tx) OpenPullsAt(ctx context.Context, repoID int64, headSHA string) ([]
 		and json_extract(facts, '$.head_sha') = ? and json_extract(facts, '$.open') order by number`, repoID, headSHA)
 }
 
-// SetComment remembers the summary comment and the digest of its text.
-func (tx *Tx) SetComment(ctx context.Context, repoID int64, number int, id int64, digest string) error {
-	return one(ctx, tx, `update pulls set comment_id = ?, comment = ? where repo_id = ? and number = ?`, id, digest, repoID, number)
+// SetComment remembers the summary comment, the digest of its text, and until when there is doubt about it.
+func (tx *Tx) SetComment(ctx context.Context, repoID int64, number int, id int64, digest string, doubt time.Time) error {
+	return one(ctx, tx, `update pulls set comment_id = ?, comment = ?, comment_doubt = ? where repo_id = ? and number = ?`, id, digest, millis(doubt), repoID, number)
 }
 
 // Check is what GitHub was last told of one check.
@@ -93,13 +95,14 @@ type Check struct {
 	Number     int
 	HeadSHA    string
 	Name       string
-	GitHubID   int64  // 0 until GitHub has answered
-	Sent       string // digest of the check as last sent
+	GitHubID   int64     // 0 until GitHub has answered
+	Sent       string    // digest of the check as last sent
+	Doubt      time.Time // zero, or until when GitHub may carry out a request that it has not answered
 }
 
 // Checks returns the checks of a pull request by external id.
 func (tx *Tx) Checks(ctx context.Context, repoID int64, number int) (map[string]Check, error) {
-	rows, err := tx.SQL.QueryContext(ctx, `select external_id, repo_id, number, head_sha, name, github_id, sent
+	rows, err := tx.SQL.QueryContext(ctx, `select external_id, repo_id, number, head_sha, name, github_id, sent, doubt
 		from checks where repo_id = ? and number = ?`, repoID, number)
 	if err != nil {
 		return nil, fmt.Errorf("read checks: %w", err)
@@ -108,29 +111,12 @@ func (tx *Tx) Checks(ctx context.Context, repoID int64, number int) (map[string]
 	out := map[string]Check{}
 	for rows.Next() {
 		var c Check
-		if err := rows.Scan(&c.ExternalID, &c.RepoID, &c.Number, &c.HeadSHA, &c.Name, &c.GitHubID, &c.Sent); err != nil {
+		var doubt int64
+		if err := rows.Scan(&c.ExternalID, &c.RepoID, &c.Number, &c.HeadSHA, &c.Name, &c.GitHubID, &c.Sent, &doubt); err != nil {
 			return nil, fmt.Errorf("read checks: %w", err)
 		}
+		c.Doubt = fromMillis(doubt)
 		out[c.ExternalID] = c
-	}
-	return out, rows.Err()
-}
-
-// PullsWithoutEnd returns a check of each pull request that has one without the mark in what was
-// last sent.
-func (tx *Tx) PullsWithoutEnd(ctx context.Context, mark string) ([]Check, error) {
-	rows, err := tx.SQL.QueryContext(ctx, `select distinct repo_id, number from checks where instr(sent, ?) = 0`, mark)
-	if err != nil {
-		return nil, fmt.Errorf("read checks: %w", err)
-	}
-	defer rows.Close()
-	var out []Check
-	for rows.Next() {
-		var c Check
-		if err := rows.Scan(&c.RepoID, &c.Number); err != nil {
-			return nil, fmt.Errorf("read checks: %w", err)
-		}
-		out = append(out, c)
 	}
 	return out, rows.Err()
 }
@@ -145,9 +131,17 @@ func (tx *Tx) Check(ctx context.Context, externalID string) (Check, error) {
 
 // PutCheck writes what GitHub was told of a check.
 func (tx *Tx) PutCheck(ctx context.Context, c Check) error {
-	_, err := exec(ctx, tx, `insert into checks (external_id, repo_id, number, head_sha, name, github_id, sent) values (?, ?, ?, ?, ?, ?, ?)
-		on conflict (external_id) do update set github_id = excluded.github_id, sent = excluded.sent`,
-		c.ExternalID, c.RepoID, c.Number, c.HeadSHA, c.Name, c.GitHubID, c.Sent)
+	_, err := exec(ctx, tx, `insert into checks (external_id, repo_id, number, head_sha, name, github_id, sent, doubt) values (?, ?, ?, ?, ?, ?, ?, ?)
+		on conflict (external_id) do update set github_id = excluded.github_id, sent = excluded.sent, doubt = excluded.doubt`,
+		c.ExternalID, c.RepoID, c.Number, c.HeadSHA, c.Name, c.GitHubID, c.Sent, millis(c.Doubt))
+	return err
+}
+
+// AddOvertaken keeps a check that GitHub has not been told of, unless its commit has a check or a run.
+func (tx *Tx) AddOvertaken(ctx context.Context, c Check) error {
+	_, err := exec(ctx, tx, `insert into checks (external_id, repo_id, number, head_sha, name) select ?1, ?2, ?3, ?4, ?5
+		where not exists (select 1 from checks where repo_id = ?2 and number = ?3 and head_sha = ?4)
+		and not exists (select 1 from runs where repo_id = ?2 and number = ?3 and head_sha = ?4)`, c.ExternalID, c.RepoID, c.Number, c.HeadSHA, c.Name)
 	return err
 }
 

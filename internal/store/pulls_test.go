@@ -107,7 +107,7 @@ func TestPutPullLeavesWhatWasSentAlone(t *testing.T) {
 	p := pull(7, "aaa", true)
 	p.Note = fault.New("This pull request is a draft.", "", "")
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
-		return errors.Join(tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "digest"))
+		return errors.Join(tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "digest", time.Time{}))
 	})
 	p.HeadSHA, p.Note, p.PushedAt = "bbb", nil, time.UnixMilli(5).UTC()
 	write(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.PutPull(ctx, p) })

@@ -166,6 +166,12 @@ func (tx *Tx) GroupRun(ctx context.Context, repoID int64, number int, groupSHA s
 	return scanRun(tx.SQL.QueryRowContext(ctx, `select `+runColumns+` from runs where repo_id = ? and number = ? and group_sha = ? order by seq desc limit 1`, repoID, number, groupSHA))
 }
 
+// RunsUnheard returns the runs of a pull request of whose commits GitHub has no check, newest first.
+func (tx *Tx) RunsUnheard(ctx context.Context, repoID int64, number int) ([]Run, error) {
+	return tx.queryRuns(ctx, `where repo_id = ?1 and number = ?2 and seq in (select max(seq) from runs where repo_id = ?1 and number = ?2 and group_sha = ''
+		and head_sha not in (select head_sha from checks where repo_id = ?1 and number = ?2) group by head_sha) order by seq desc`, repoID, number)
+}
+
 // RecentRuns returns the newest runs of all pull requests, newest first.
 func (tx *Tx) RecentRuns(ctx context.Context, limit int) ([]Run, error) {
 	return tx.queryRuns(ctx, `order by seq desc limit ?`, limit)

@@ -114,7 +114,7 @@ func TestAFileKeepsEverything(t *testing.T) {
 	}
 	write(t, db, func(ctx context.Context, tx *store.Tx) error {
 		_, err := tx.AddDelivery(ctx, "d1", "m1", "push")
-		return errors.Join(err, tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "sent"), tx.PutPlan(ctx, plan), tx.Claim(ctx, &x),
+		return errors.Join(err, tx.PutPull(ctx, p), tx.SetComment(ctx, repo, 7, 42, "sent", time.Time{}), tx.PutPlan(ctx, plan), tx.Claim(ctx, &x),
 			tx.SetDeployment(ctx, "x1", 77, "queued"),
 			tx.SetProof(ctx, "x1", proof), begin(ctx, tx, 1), begin(ctx, tx, 2), tx.SetPreview(ctx, "r1", preview), tx.SetNotices(ctx, "r1", plan.Notices), tx.PutCheck(ctx, check))
 	})

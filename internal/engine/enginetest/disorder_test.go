@@ -129,7 +129,11 @@ func remains(t *testing.T, w *enginetest.World, pulls []*ghsim.Pull) map[string]
 		}
 		var answers []string
 		for _, c := range p.Comments() {
-			first, _, _ := strings.Cut(strings.TrimPrefix(c.Body, "<!-- tollgate:summary -->\n"), "\n")
+			body := c.Body
+			if _, marked, ok := strings.Cut(body, " -->\n"); ok && strings.HasPrefix(body, "<!-- tollgate:") {
+				body = marked
+			}
+			first, _, _ := strings.Cut(body, "\n")
 			answers = append(answers, c.Author+": "+first)
 		}
 		slices.Sort(answers)

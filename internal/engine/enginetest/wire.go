@@ -3,6 +3,10 @@ package enginetest
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -189,3 +193,34 @@ func (h *Hooks) send(r *http.Request) (*http.Response, error) {
 
 // Body is what it tells.
 func (h Hook) Body() string { return string(h.body) }
+
+// As is the webhook under other headers, which GitHub does not sign: the name of an event and an id of
+// the delivery; empty ones stay as they are.
+func (h Hook) As(event, delivery string) Hook {
+	h.header = h.header.Clone()
+	if event != "" {
+		h.header.Set("X-GitHub-Event", event)
+	}
+	if delivery != "" {
+		h.header.Set("X-GitHub-Delivery", delivery)
+	}
+	return h
+}
+
+// With is a webhook that tells something else, as if GitHub had signed it, under an id of its own.
+func (h Hook) With(delivery string, change func(body map[string]any)) (Hook, error) {
+	var body map[string]any
+	if err := json.Unmarshal(h.body, &body); err != nil {
+		return Hook{}, err
+	}
+	change(body)
+	h = h.As("", delivery)
+	var err error
+	if h.body, err = json.Marshal(body); err != nil {
+		return Hook{}, err
+	}
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(h.body)
+	h.header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	return h, nil
+}

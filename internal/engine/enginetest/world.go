@@ -218,7 +218,8 @@ func (w *World) Settle(limit time.Duration) error {
 func (s *Server) unfinished() (string, error) {
 	return store.Read(context.Background(), s.DB, func(tx *store.Tx) (string, error) {
 		var left []string
-		rows, err := tx.SQL.Query(`select state, json(args), coalesce(json(errors), '') from river_job where state not in ('completed', 'cancelled', 'discarded')`)
+		rows, err := tx.SQL.Query(`select state, json(args), coalesce(json(errors), '') from river_job where state not in ('completed', 'cancelled', 'discarded')
+			union all select 'untold', cast(number as text), '' from untold`)
 		if err != nil {
 			return "", err
 		}
