@@ -21,6 +21,7 @@ stage := tools/stage
 setup := .tools/bin/setup -cache .tools/cache -cli-config "$$USER_CLI_CONFIG" -home "$$HOME" -lock infrastructure/.terraform.lock.hcl
 modules := $(patsubst infrastructure/modules/%/,%,$(wildcard infrastructure/modules/*/))
 conftest := .tools/conftest/v0.71.1/conftest
+fuzzed := github.FuzzParseCommand github.FuzzDecode project.FuzzParse gate.FuzzReadPlan hclsource.FuzzDescribe
 sources := cmd infrastructure internal policies tools
 
 .PHONY: help
@@ -77,7 +78,7 @@ test-go: go ## Run the Go tests only
 	@$(stage) 'go test' $(GO) test -vet=off -timeout 25m ./...
 
 .PHONY: checks
-checks: tests-of-policies tests-of-infrastructure linters
+checks: tests-of-policies tests-of-infrastructure linters fuzz
 
 .PHONY: tests-of-policies
 tests-of-policies: opa-fmt opa-check opa-test
@@ -148,6 +149,15 @@ staticcheck: compile
 .PHONY: vulnerabilities
 vulnerabilities: compile
 	@$(stage) 'govulncheck' tools/vulnerabilities
+
+# What strangers write: commands, webhooks, configuration, plans and HCL. Each has a core to itself,
+# because two of these stages run at once.
+.PHONY: fuzz
+fuzz: $(fuzzed:%=fuzz-%) ## Feed the readers of what strangers write with mutations (FUZZTIME=10m)
+
+.PHONY: $(fuzzed:%=fuzz-%)
+$(fuzzed:%=fuzz-%): fuzz-%: compile
+	@$(stage) 'fuzz: $*' $(GO) test -vet=off -run '^$$' -parallel 1 -fuzz '^$(lastword $(subst ., ,$*))$$' -fuzztime $(or $(FUZZTIME),60s) ./internal/$(firstword $(subst ., ,$*))
 
 # --- Keeping up to date ---
 

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// startPatience is how long a process may take until it answers.
-const startPatience = time.Minute
+// startPatience is how long a process may take until it answers; on a busy machine that is minutes.
+const startPatience = 5 * time.Minute
 
 // Emulator is an AWS emulator in a process of its own.
 type Emulator struct {
@@ -78,7 +78,7 @@ func firstLine(ctx context.Context, r io.Reader) (string, error) {
 	case a := <-got:
 		return a.line, a.err
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return "", fmt.Errorf("it has not answered for %v: %w", startPatience, ctx.Err())
 	}
 }
 

@@ -374,7 +374,7 @@ func TestServerKilledWhileItLooksAtTheResult(t *testing.T) {
 			for range kills {
 				select {
 				case <-reached:
-				case <-time.After(2 * time.Minute):
+				case <-time.After(patience):
 					t.Fatal("nobody looks at the result")
 				}
 				if c, _ := w.Repo.CheckRun(head, "tollgate/apply: app"); c.Status == "completed" {
