@@ -8,6 +8,7 @@ import (
 	"github.com/tollgate/tollgate/internal/engine"
 )
 
+// Covers: T50
 func TestWhatTerraformGetsOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	passed := []string{"PATH=/bin", "AWS_REGION=eu-central-1", "AWS_ACCESS_KEY_ID=id", "AWS_ENDPOINT_URL=http://127.0.0.1:1?a=b", "AWS_EMPTY=",

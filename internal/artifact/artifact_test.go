@@ -57,6 +57,7 @@ func TestRoundTrip(t *testing.T) {
 	mustBeAltered(t, s, binding, ref)
 }
 
+// Covers: T54
 func TestNothingOnDiskIsReadable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -85,6 +86,7 @@ func mustBeAltered(t *testing.T, s *artifact.Store, b artifact.Binding, r artifa
 	}
 }
 
+// Covers: T30
 func TestOtherBindingIsRefused(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
@@ -106,6 +108,7 @@ func TestOtherBindingIsRefused(t *testing.T) {
 	}
 }
 
+// Covers: T30, R37
 func TestDamageIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(t *testing.T, file string, data []byte){
@@ -138,6 +141,7 @@ func write(t *testing.T, file string, data []byte) {
 	}
 }
 
+// Covers: T30
 func TestSwappedArtifactsAreNoticed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

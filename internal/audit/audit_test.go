@@ -220,6 +220,7 @@ func TestTheTriggersRefuse(t *testing.T) {
 	}
 }
 
+// Covers: R41
 func TestAStepIsNotTakenWithoutItsRow(t *testing.T) {
 	t.Parallel()
 	full := []string{`create trigger full before insert on audit begin select raise(abort, 'disk full'); end`}

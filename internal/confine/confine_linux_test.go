@@ -112,6 +112,7 @@ func TestWhatARoomHas(t *testing.T) {
 	}
 }
 
+// Covers: T56
 func TestNothingIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -125,6 +126,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	}
 }
 
+// Covers: T44
 func TestTheWayOutHasAList(t *testing.T) {
 	t.Parallel()
 	answer := func(text string) *httptest.Server {
@@ -174,6 +176,7 @@ func TestTheWayOutHasAList(t *testing.T) {
 	}
 }
 
+// Covers: T78, T80, R29
 func TestLimitsOfARoom(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -119,6 +119,8 @@ terraform {
 }
 
 // What tells two states apart must be in the key, and nothing else.
+//
+// Covers: T36
 func TestTwoProjectsWithOneStateAreOne(t *testing.T) {
 	t.Parallel()
 	full := source(t, `

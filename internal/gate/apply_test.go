@@ -63,6 +63,7 @@ requirements contains {"text": "b", "met": false}`,
 	}
 }
 
+// Covers: T62
 func TestApplyGateFailsClosed(t *testing.T) {
 	t.Parallel()
 	judge := func(ctx context.Context, rules string) error {

@@ -145,6 +145,8 @@ func TestOpenKeepsWhatIsMisspelt(t *testing.T) {
 }
 
 // Each of these differs from a set that opens in the one entry that is wrong.
+//
+// Covers: R38
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	with := func(e ...*tar.Header) string { return archive(t, append(packed(""), e...)...) }
@@ -184,6 +186,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Covers: R38
 func TestOpenPinned(t *testing.T) {
 	t.Parallel()
 	pin := digestOf(t, files(sound))
@@ -255,6 +258,8 @@ func TestOverlay(t *testing.T) {
 }
 
 // What an overlay does to the set below is judged as any set is.
+//
+// Covers: T62
 func TestOverlayThatLeavesNoRules(t *testing.T) {
 	t.Parallel()
 	only := with(sound, map[string]string{"apply/four_eyes.rego": ""})

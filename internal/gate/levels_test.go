@@ -175,6 +175,7 @@ func TestLevelsOfTheOtherGate(t *testing.T) {
 	}
 }
 
+// Covers: T64
 func TestUnwaivable(t *testing.T) {
 	t.Parallel()
 	keep := func(old, new string) map[string]string {

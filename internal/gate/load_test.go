@@ -143,6 +143,7 @@ func wantFault(t *testing.T, err error, want string) {
 	}
 }
 
+// Covers: T61
 func TestForbiddenBuiltins(t *testing.T) {
 	t.Parallel()
 	load := func(condition string) error {

@@ -43,6 +43,7 @@ func resource(address string, actions ...string) map[string]any {
 	return map[string]any{"address": address, "mode": "managed", "type": "aws_x", "change": c}
 }
 
+// Covers: T62
 func TestOnlyCompletePlansAreJudged(t *testing.T) {
 	t.Parallel()
 	set := mustLoad(t, map[string]string{"plan/x.rego": "package x\n\ndeny contains \"found\" if input.bad\n"})
@@ -82,6 +83,7 @@ func TestOnlyCompletePlansAreJudged(t *testing.T) {
 	}
 }
 
+// Covers: T62
 func TestSetWithoutPlanRulesJudgesNoPlan(t *testing.T) {
 	t.Parallel()
 	set := mustLoad(t, with(sound, map[string]string{"plan/tls/tls.rego": "", "plan/tls/parameters.yaml": ""}))
@@ -276,6 +278,7 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Covers: T62
 func TestRuleThatErrorsJudgesNothing(t *testing.T) {
 	t.Parallel()
 	set := mustLoad(t, map[string]string{"plan/x.rego": `package x

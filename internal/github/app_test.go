@@ -125,6 +125,7 @@ func shortKey(t *testing.T) *rsa.PrivateKey {
 	return key
 }
 
+// Covers: T08
 func TestTokenReadsOneRepositoryOnly(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -149,6 +150,7 @@ func TestTokenReadsOneRepositoryOnly(t *testing.T) {
 	}
 }
 
+// Covers: T08
 func TestCallsAreNarrowedToTheRepository(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -167,6 +169,7 @@ func TestCallsAreNarrowedToTheRepository(t *testing.T) {
 	}
 }
 
+// Covers: T05
 func TestInstallationOfAnotherOwnerGetsNothing(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -178,6 +181,7 @@ func TestInstallationOfAnotherOwnerGetsNothing(t *testing.T) {
 	}
 }
 
+// Covers: R23
 func TestSuspendedInstallationIsSaid(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -189,6 +193,8 @@ func TestSuspendedInstallationIsSaid(t *testing.T) {
 }
 
 // GitHub's clock counts, not ours: after the first refusal the App knows what time it is there.
+//
+// Covers: R30
 func TestWrongClock(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -207,6 +213,7 @@ func TestWrongClock(t *testing.T) {
 	}
 }
 
+// Covers: R23
 func TestRevokedTokenIsReplaced(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -229,6 +236,7 @@ func TestRevokedTokenIsReplaced(t *testing.T) {
 	}
 }
 
+// Covers: R33
 func TestRenamedRepositoryIsFollowed(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -244,6 +252,7 @@ func TestRenamedRepositoryIsFollowed(t *testing.T) {
 	}
 }
 
+// Covers: T08
 func TestCredentialsStayAtGitHub(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan string, 1)
@@ -264,6 +273,7 @@ func TestCredentialsStayAtGitHub(t *testing.T) {
 	}
 }
 
+// Covers: T16
 func TestNamesCannotLeaveTheirPath(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

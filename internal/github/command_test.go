@@ -7,6 +7,7 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 )
 
+// Covers: T14
 func TestParseCommandAccepts(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]github.Command{
@@ -73,6 +74,7 @@ var hostile = []string{
 	"/plan " + strings.Repeat("a", 195), "/plan\xff", "/plan \xc3\x28",
 }
 
+// Covers: T14, T16
 func TestParseCommandRefuses(t *testing.T) {
 	t.Parallel()
 	for _, body := range hostile {
@@ -97,6 +99,7 @@ func TestParseCommandHints(t *testing.T) {
 	}
 }
 
+// Covers: T14, T16
 func FuzzParseCommand(f *testing.F) {
 	for _, body := range append(hostile, "/plan", "/apply payments\r\n", "/apply a@0a1b2c3d", "/unlock a", "/resolve a applied b c", "/help") {
 		f.Add(body)

@@ -179,6 +179,8 @@ func TestDecodeIgnores(t *testing.T) {
 }
 
 // The name of the event is not signed, so a body may come under any other.
+//
+// Covers: T04
 func TestNoBodyPassesForAnotherEvent(t *testing.T) {
 	t.Parallel()
 	all := slices.Collect(maps.Values(hooks()))
@@ -307,6 +309,7 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
+// Covers: T04
 func FuzzDecode(f *testing.F) {
 	for _, h := range hooks() {
 		f.Add(h.event, encode(f, h.body))

@@ -126,6 +126,7 @@ func TestReviews(t *testing.T) {
 	}
 }
 
+// Covers: T29
 func TestFullLastPageIsNotTakenForTheEnd(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -140,6 +141,7 @@ func TestFullLastPageIsNotTakenForTheEnd(t *testing.T) {
 	}
 }
 
+// Covers: T29
 func TestReviewsFailClosed(t *testing.T) {
 	t.Parallel()
 	bob := user(2, "bob")
@@ -164,6 +166,7 @@ func TestReviewsFailClosed(t *testing.T) {
 	wantFault(t, err, github.ErrUnavailable)
 }
 
+// Covers: T29
 func TestEndlessListIsAnError(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -176,6 +179,7 @@ func TestEndlessListIsAnError(t *testing.T) {
 	wantFault(t, err, github.ErrIncomplete)
 }
 
+// Covers: T13
 func TestPermission(t *testing.T) {
 	t.Parallel()
 	bob := user(2, "bob")

@@ -41,6 +41,7 @@ func stumbles() map[string]http.HandlerFunc {
 	}
 }
 
+// Covers: R21
 func TestReadsAreRepeated(t *testing.T) {
 	t.Parallel()
 	for name, stumble := range stumbles() {
@@ -62,6 +63,7 @@ func TestReadsAreRepeated(t *testing.T) {
 	}
 }
 
+// Covers: R21
 func TestReadsAreNotRepeatedForEver(t *testing.T) {
 	t.Parallel()
 	for name, stumble := range stumbles() {
@@ -92,6 +94,7 @@ func TestWritesAreSentOnce(t *testing.T) {
 	}
 }
 
+// Covers: R23
 func TestTokensAreAskedForAgain(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -142,6 +145,7 @@ func TestRefusalsAreNotRepeated(t *testing.T) {
 	}
 }
 
+// Covers: R21
 func TestRetryAfterOfAnOutage(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -162,6 +166,7 @@ func TestRetryAfterOfAnOutage(t *testing.T) {
 	}
 }
 
+// Covers: R22
 func TestRateLimits(t *testing.T) {
 	t.Parallel()
 	reset := func(f *fake, d time.Duration) string { return strconv.FormatInt(f.now().Add(d).Unix(), 10) }
@@ -361,6 +366,7 @@ func (stalledBody) Close() error               { return nil }
 
 var _ io.ReadCloser = stalledBody{}
 
+// Covers: R21
 func TestSilenceEnds(t *testing.T) {
 	t.Parallel()
 	for name, transport := range map[string]http.RoundTripper{"no answer": &silent{}, "no body": stalled{}} {

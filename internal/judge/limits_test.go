@@ -15,6 +15,7 @@ import (
 // forever is a condition that no test can wait for, and that needs no memory to speak of.
 const forever = "count([1 | some i in numbers.range(1, 9000); some j in numbers.range(1, 9000); some k in numbers.range(1, 9000); i * j * k < 0]) == 0"
 
+// Covers: T63
 func TestTimeLimit(t *testing.T) {
 	t.Parallel()
 	cfg := limits("judge")
@@ -37,6 +38,8 @@ func TestTimeLimit(t *testing.T) {
 }
 
 // The other process holds standard error, so that the end of the first alone would not do.
+//
+// Covers: T63
 func TestTimeLimitEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	cfg := limits("with-child")
@@ -55,6 +58,7 @@ func TestTimeLimitEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
+// Covers: T63
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
 	cfg := limits("judge")

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Covers: T61
 func TestProcessHasWhatItNeedsOnly(t *testing.T) {
 	t.Setenv("CANARY", canary)
 	// Time zones are files, but not for a process that can open none.

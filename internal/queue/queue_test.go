@@ -40,6 +40,7 @@ func put(t *testing.T, db *store.DB, q *queue.Queue, body string, fail error) {
 	}
 }
 
+// Covers: R01
 func TestTaskRunsOnlyIfItsTransactionCommits(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 4)
@@ -63,6 +64,7 @@ func TestTaskRunsOnlyIfItsTransactionCommits(t *testing.T) {
 	}
 }
 
+// Covers: R26
 func TestTaskOfADeadServerRunsAgain(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "db")

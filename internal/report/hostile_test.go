@@ -89,6 +89,7 @@ func closingRun(s string, n int) int {
 	return -1
 }
 
+// Covers: T72
 func TestForeignTextDoesNotSpeakInOurName(t *testing.T) {
 	t.Parallel()
 	for _, s := range hostile {
@@ -110,6 +111,7 @@ func TestForeignTextDoesNotSpeakInOurName(t *testing.T) {
 	}
 }
 
+// Covers: T72
 func TestFenceIsLongerThanAnyRunInside(t *testing.T) {
 	t.Parallel()
 	for n := 3; n <= 20; n++ {
@@ -125,6 +127,7 @@ func TestFenceIsLongerThanAnyRunInside(t *testing.T) {
 	}
 }
 
+// Covers: T72
 func TestOneLineOfAMegabyteIsCutVisibly(t *testing.T) {
 	t.Parallel()
 	p := passed()
@@ -136,6 +139,7 @@ func TestOneLineOfAMegabyteIsCutVisibly(t *testing.T) {
 	}
 }
 
+// Covers: T73
 func TestClean(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

@@ -134,6 +134,7 @@ func everything(t *testing.T, s string) []string {
 	return out
 }
 
+// Covers: R31
 func TestLimitsHoldAtEveryLength(t *testing.T) {
 	t.Parallel()
 	for _, unit := range []string{"x", "é", "😀", "`", "@a ", "<b>", "+ `\n", "\x00", "\xff", "|"} {
@@ -149,6 +150,7 @@ func TestLimitsHoldAtEveryLength(t *testing.T) {
 	}
 }
 
+// Covers: R31
 func TestMegabytesAreCut(t *testing.T) {
 	t.Parallel()
 	for _, unit := range []string{"x", "😀\n", strings.Repeat("`", 70) + "\n"} {
@@ -182,6 +184,7 @@ func TestShortPlanIsWhole(t *testing.T) {
 	}
 }
 
+// Covers: T74
 func TestOneDestroyIsSeenAmongThousandsOfUpdates(t *testing.T) {
 	t.Parallel()
 	p := passed()
@@ -244,6 +247,7 @@ func TestManyProjectsFitAComment(t *testing.T) {
 	}
 }
 
+// Covers: T72, R31
 func FuzzRender(f *testing.F) {
 	for _, s := range hostile {
 		f.Add(s)

@@ -145,6 +145,7 @@ func TestExit(t *testing.T) {
 	}
 }
 
+// Covers: T50
 func TestEnvironmentIsOnlyTheGivenOne(t *testing.T) {
 	t.Setenv("TOLLGATE_SECRET", "canary")
 	spec := shell("env; cat /proc/$PPID/environ; ls $SCRATCH")
@@ -168,6 +169,7 @@ func TestEnvironmentIsOnlyTheGivenOne(t *testing.T) {
 	until(t, func() bool { _, err := os.Stat(spec.Scratch); return errors.Is(err, os.ErrNotExist) })
 }
 
+// Covers: T37
 func TestRunsAtMostOnce(t *testing.T) {
 	t.Parallel()
 	dir := begin(t, shell("echo ran >>ledger; cat gate"))
@@ -192,6 +194,7 @@ func TestRunsAtMostOnce(t *testing.T) {
 	}
 }
 
+// Covers: R05
 func TestSurvivesTheServer(t *testing.T) {
 	t.Parallel()
 	dir := newDir(t)
@@ -224,6 +227,7 @@ func TestSurvivesTheServer(t *testing.T) {
 	}
 }
 
+// Covers: R06
 func TestCommandSurvivesTheRunner(t *testing.T) {
 	t.Parallel()
 	dir := begin(t, shell("echo begun; cat gate; echo done; touch finished"))
@@ -249,6 +253,7 @@ func alive(pid int) bool {
 	return err == nil && !strings.Contains(string(data), ") Z ")
 }
 
+// Covers: R09
 func TestEndThatIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(exit []byte) []byte{

@@ -83,6 +83,7 @@ func resources(t *testing.T, dir string) int {
 	return len(state.Resources)
 }
 
+// Covers: R06
 func TestApplyFinishesWithoutItsRunner(t *testing.T) {
 	t.Parallel()
 	dir := beginApply(t, 3)
@@ -106,6 +107,7 @@ func TestApplyFinishesWithoutItsRunner(t *testing.T) {
 	}
 }
 
+// Covers: R11
 func TestApplyStopsOnOneSignal(t *testing.T) {
 	t.Parallel()
 	dir := beginApply(t, 3)

@@ -239,6 +239,7 @@ func TestPlanApproveMergeApply(t *testing.T) {
 	}
 }
 
+// Covers: T28
 func TestWithoutApprovalNothingIsApplied(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)

@@ -70,6 +70,7 @@ func TestDeniedPlanIsNeverApplied(t *testing.T) {
 	notApplied(t, w, p)
 }
 
+// Covers: T12
 func TestEditedCommentIsNoCommand(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)
@@ -161,6 +162,8 @@ func TestNothingIsGreenWithoutAVerdict(t *testing.T) {
 }
 
 // An approval is used up by the apply that it allowed, however that ended.
+//
+// Covers: R13
 func TestFailedApplyIsNotRepeatedByTheMerge(t *testing.T) {
 	t.Parallel()
 	marks := filepath.Join(t.TempDir(), "marks")
@@ -199,6 +202,8 @@ func TestFailedApplyIsNotRepeatedByTheMerge(t *testing.T) {
 }
 
 // A branch of one's own with lax settings does not loosen those of the default branch.
+//
+// Covers: T59
 func TestSettingsOfTheDefaultBranchHoldForEveryBase(t *testing.T) {
 	t.Parallel()
 	found := parts(t, toolchain.Terraform, toolchain.Git)

@@ -20,6 +20,7 @@ deny contains msg if {
 }
 `
 
+// Covers: T60
 func TestRepositorysOwnPoliciesComeFromTheBase(t *testing.T) {
 	t.Parallel()
 	found := parts(t, toolchain.Terraform, toolchain.Git)
@@ -38,6 +39,7 @@ func TestRepositorysOwnPoliciesComeFromTheBase(t *testing.T) {
 	want(t, w, fine.Info().HeadSHA, "tollgate", "success")
 }
 
+// Covers: T33
 func TestMergeThatSkipsTheGateIsNotApplied(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)
@@ -105,6 +107,7 @@ func TestBaseThatMovesIsPlannedAgain(t *testing.T) {
 	}
 }
 
+// Covers: T38
 func TestForkIsPlannedOnlyOnAMaintainersWord(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)

@@ -241,6 +241,8 @@ func TestOrganisationsPolicies(t *testing.T) {
 }
 
 // Rules that nobody has reviewed must not tell what Terraform keeps to itself.
+//
+// Covers: T54
 func TestPreviewTellsNoSecrets(t *testing.T) {
 	t.Parallel()
 	const secret = "variable \"pin\" {\n  default = \"canary-4711\"\n  sensitive = true\n}\n\nresource \"terraform_data\" \"b\" {\n  input = [var.pin, \"in the open\"]\n}\n"

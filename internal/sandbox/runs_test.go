@@ -49,6 +49,7 @@ func newGate(t *testing.T) gate {
 	return gate{h, srv}
 }
 
+// Covers: R32
 func TestPushDuringPlanSupersedesIt(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -65,6 +66,7 @@ func TestPushDuringPlanSupersedesIt(t *testing.T) {
 	want(t, w, old, "tollgate/plan: app", "cancelled")
 }
 
+// Covers: R33
 func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -86,6 +88,7 @@ func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 	})
 }
 
+// Covers: R03, R10
 func TestServerKilledDuringAPlanMakesItAgain(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
@@ -126,6 +129,7 @@ func TestServerKilledDuringAPlanMakesItAgain(t *testing.T) {
 	want(t, w, p.Info().HeadSHA, "tollgate", "success")
 }
 
+// Covers: R32
 func TestTwentyPushesInTenSeconds(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one)

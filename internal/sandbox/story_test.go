@@ -8,6 +8,8 @@ import (
 )
 
 // TestStory plays what `bot demo --script` plays, as a person would start it.
+//
+// Covers: R05
 func TestStory(t *testing.T) {
 	t.Parallel()
 	parts(t, toolchain.Terraform, toolchain.Git, toolchain.Moto, toolchain.Providers)

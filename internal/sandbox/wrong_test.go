@@ -89,6 +89,7 @@ func TestConflictDraftAndNothingAffected(t *testing.T) {
 	want(t, w, head, "tollgate/plan: app", "success")
 }
 
+// Covers: R14, T58
 func TestStateLockedByAnother(t *testing.T) {
 	t.Parallel()
 	found := parts(t, toolchain.Terraform, toolchain.Git, toolchain.Moto)
@@ -134,6 +135,7 @@ func put(t *testing.T, method, url, body string) {
 	}
 }
 
+// Covers: R21
 func TestGitHubDownLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := startSmall(t, one, lenient(t)...)

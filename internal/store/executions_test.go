@@ -44,6 +44,8 @@ func holder(t *testing.T, db *store.DB, stateKey string) string {
 }
 
 // Two programs on one file stand for two servers that both hear the same comment.
+//
+// Covers: T37
 func TestOneOfManyClaimsConsumesThePlan(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "tollgate.db")
@@ -112,6 +114,7 @@ func TestClaimOfAnUnknownPlan(t *testing.T) {
 	}
 }
 
+// Covers: T36
 func TestTheLockOnAState(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

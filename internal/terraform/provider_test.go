@@ -35,6 +35,7 @@ func TestProviderFromMirror(t *testing.T) {
 	}
 }
 
+// Covers: T51
 func TestLockFileIsObeyed(t *testing.T) {
 	t.Parallel()
 	dir, _ := mirror(t)
@@ -65,6 +66,7 @@ func TestLockFileIsObeyed(t *testing.T) {
 	plan(t, b, m)
 }
 
+// Covers: T52
 func TestExchangedProviderIsNoticed(t *testing.T) {
 	t.Parallel()
 	dir, executable := mirror(t)
@@ -90,6 +92,7 @@ func TestExchangedProviderIsNoticed(t *testing.T) {
 	}
 }
 
+// Covers: T40
 func TestProviderFromCheckoutIsNotUsed(t *testing.T) {
 	t.Parallel()
 	dir, _ := mirror(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/tollgate/tollgate/internal/terraform"
 )
 
+// Covers: T46, T54
 func TestWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	const plan = `{

@@ -111,6 +111,7 @@ func locked(m terraform.Module) bool {
 	return err == nil
 }
 
+// Covers: R03
 func TestCancelledPlanReleasesTheLock(t *testing.T) {
 	t.Parallel()
 	b, g := newBench(t, nil), newGate(t)
@@ -144,6 +145,7 @@ func TestCancelledPlanReleasesTheLock(t *testing.T) {
 	}
 }
 
+// Covers: R11
 func TestPlanThatDoesNotStopIsKilled(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *terraform.Config) { c.Grace = 200 * time.Millisecond })
@@ -216,6 +218,7 @@ func TestHoldKeepsPlansWaiting(t *testing.T) {
 	plan(t, b, m)
 }
 
+// Covers: R14, T58
 func TestStateLockedBySomebodyElse(t *testing.T) {
 	t.Parallel()
 	b, g := newBench(t, nil), newGate(t)
@@ -240,6 +243,7 @@ func TestStateLockedBySomebodyElse(t *testing.T) {
 	plan(t, b, m)
 }
 
+// Covers: R03
 func TestKilledServerLeavesNoLock(t *testing.T) {
 	t.Parallel()
 	b, g := newBench(t, nil), newGate(t)

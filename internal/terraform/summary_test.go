@@ -265,6 +265,7 @@ func TestEffectDigest(t *testing.T) {
 	}
 }
 
+// Covers: T54
 func TestEffectDigestHidesSensitiveValues(t *testing.T) {
 	t.Parallel()
 	secret := func(value string, marks any) []byte {

@@ -229,6 +229,7 @@ func TestInitWhenItsInputsChange(t *testing.T) {
 	}
 }
 
+// Covers: T41
 func TestFailedInitLeavesNothing(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -342,6 +343,7 @@ func TestCheckoutCannotChooseItsPlace(t *testing.T) {
 	plan(t, b, m)
 }
 
+// Covers: T41
 func TestCommittedDataDirectoryIsIgnored(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -359,6 +361,7 @@ func TestCommittedDataDirectoryIsIgnored(t *testing.T) {
 	}
 }
 
+// Covers: T48
 func TestStateOverrideIsNotTakenFromTheCommit(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
@@ -373,6 +376,7 @@ func TestStateOverrideIsNotTakenFromTheCommit(t *testing.T) {
 	plan(t, b, m)
 }
 
+// Covers: T55
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	binary, err := exec.LookPath("terraform")

@@ -90,6 +90,7 @@ func TestRunsAreListedOnlyWhenAskedFor(t *testing.T) {
 	}
 }
 
+// Covers: T10
 func TestNothingIsChangedByARequest(t *testing.T) {
 	t.Parallel()
 	srv := serve(t, fixture(t, newLog(t, ""), newLog(t, "")), true)
@@ -109,6 +110,7 @@ func TestNothingIsChangedByARequest(t *testing.T) {
 	}
 }
 
+// Covers: T73
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	t.Parallel()
 	planLog := newLog(t, "x\n")
@@ -181,6 +183,7 @@ func hostileSource(t *testing.T, s string) source {
 	return src
 }
 
+// Covers: T73
 func TestHostileTextStaysText(t *testing.T) {
 	t.Parallel()
 	for _, s := range hostile {
@@ -311,6 +314,7 @@ func TestStreamFollowsTheLog(t *testing.T) {
 	want(all, "event: end|data:")
 }
 
+// Covers: T73
 func TestRawLogIsCleanedAcrossChunks(t *testing.T) {
 	t.Parallel()
 	l := newLog(t, strings.Repeat("\x1b[31m😀 red\x1b[0m\n", 20_000))

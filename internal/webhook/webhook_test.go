@@ -128,6 +128,7 @@ func comment(id int, text string) string {
 	return fmt.Sprintf(`{"action":"created","issue":{"number":3,"pull_request":{}},"comment":{"id":%d,"body":%s,"user":{"id":1}},%s}`, id, quoted, repository)
 }
 
+// Covers: T01
 func TestNewNeedsASecret(t *testing.T) {
 	t.Parallel()
 	for _, s := range []string{"", "short", strings.Repeat(" ", 40), strings.Repeat("x", 31), strings.Repeat("x", 31) + "\n\n"} {
@@ -153,6 +154,8 @@ func TestSignedDeliveryIsQueued(t *testing.T) {
 }
 
 // Each of these differs from a delivery that is accepted in one thing only.
+//
+// Covers: T01, T02
 func TestUnsignedDeliveriesAreRefused(t *testing.T) {
 	t.Parallel()
 	body := comment(5, "/apply")
@@ -208,6 +211,7 @@ func TestJSONWithACharsetIsJSON(t *testing.T) {
 	s.expect(r, http.StatusAccepted, "queued", 1)
 }
 
+// Covers: T03, R17
 func TestRepetitionsHaveNoEffect(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -231,6 +235,7 @@ func TestRepetitionsHaveNoEffect(t *testing.T) {
 	s.expect(s.delivery("issue_comment", comment(6, "/apply")), http.StatusAccepted, "queued", 2)
 }
 
+// Covers: T04
 func TestBodyUnderAnotherNameIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -260,6 +265,7 @@ func TestDeliveryIDIsChecked(t *testing.T) {
 	}
 }
 
+// Covers: T04
 func TestMutatedBodiesMakeNoJobs(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, func(c *webhook.Config) { c.Logger = slog.New(slog.DiscardHandler) })
@@ -287,6 +293,7 @@ func TestMutatedBodiesMakeNoJobs(t *testing.T) {
 	}
 }
 
+// Covers: T07
 func TestSizeAndDepth(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, func(c *webhook.Config) { c.MaxBody = 1 << 20 })
@@ -300,6 +307,7 @@ func TestSizeAndDepth(t *testing.T) {
 	s.expect(s.delivery("issue_comment", comment(2, strings.Repeat("x", 1<<19))), http.StatusAccepted, "queued", 2)
 }
 
+// Covers: T07
 func TestBigBodyWithinGitHubsLimit(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
@@ -347,6 +355,7 @@ func TestIdleEventsAreNotCommitted(t *testing.T) {
 	s.expect(s.delivery("issue_comment", strings.Replace(comment(5, "/apply"), "created", "edited", 1)), http.StatusAccepted, "ignored", 0)
 }
 
+// Covers: T07
 func TestOverload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -389,6 +398,8 @@ func TestOverload(t *testing.T) {
 }
 
 // A sender that stops in the middle neither stays nor keeps others out.
+//
+// Covers: T07
 func TestSlowSenders(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t, func(c *webhook.Config) { c.Logger = slog.New(slog.DiscardHandler) })
@@ -433,6 +444,8 @@ func TestSlowSenders(t *testing.T) {
 }
 
 // Whatever a request holds, each gives one line of valid JSON, and nothing in it is the sender's choice.
+//
+// Covers: T75
 func TestLogLinesCannotBeForged(t *testing.T) {
 	t.Parallel()
 	evil := "\n{\"level\":\"ERROR\",\"msg\":\"forged\"}\r\n\x1b[31m"

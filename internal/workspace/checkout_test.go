@@ -122,6 +122,7 @@ func TestCheckoutPermissions(t *testing.T) {
 	}
 }
 
+// Covers: T70
 func TestCheckoutOfLinks(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -175,6 +176,7 @@ func wantNothing(t *testing.T, dest string) {
 	}
 }
 
+// Covers: T68, T70
 func TestCheckoutRefusals(t *testing.T) {
 	t.Parallel()
 	large := func(c *workspace.Config) { c.MaxBytes = 1 << 20 }
@@ -211,6 +213,8 @@ func TestCheckoutRefusals(t *testing.T) {
 }
 
 // Ten trees, each holding the next ten times, are a few hundred bytes and ten thousand million files.
+//
+// Covers: T71
 func TestCheckoutOfABomb(t *testing.T) {
 	t.Parallel()
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})

@@ -38,6 +38,7 @@ func wantFault(t *testing.T, err error, what string) {
 	}
 }
 
+// Covers: T09
 func TestFetchFromAnUnwillingRemote(t *testing.T) {
 	t.Parallel()
 	answer := func(status int, body string) func(http.ResponseWriter, *http.Request) bool {
@@ -92,6 +93,7 @@ func TestFetchFromAnUnwillingRemote(t *testing.T) {
 	}
 }
 
+// Covers: T09
 func TestFetchDoesNotFollowRedirects(t *testing.T) {
 	t.Parallel()
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
@@ -123,6 +125,8 @@ func TestFetchRefusesUnsafeURLs(t *testing.T) {
 }
 
 // Branches can be named like options, like other refs and like object ids.
+//
+// Covers: T66, T67
 func TestFetchTakesExactlyTheNamedBranch(t *testing.T) {
 	t.Parallel()
 	r := newRemote(t)
@@ -155,6 +159,7 @@ func TestFetchTakesExactlyTheNamedBranch(t *testing.T) {
 	}
 }
 
+// Covers: T66
 func TestFetchBranchThatTakesTheNameOfADirectory(t *testing.T) {
 	t.Parallel()
 	r := newRemote(t)
@@ -175,6 +180,7 @@ func TestFetchBranchThatTakesTheNameOfADirectory(t *testing.T) {
 	wantFault(t, err, "no longer on GitHub")
 }
 
+// Covers: T67
 func TestFetchCommitByID(t *testing.T) {
 	t.Parallel()
 	r := newRemote(t)
@@ -216,6 +222,7 @@ func TestFetchAsksNothingThatIsKnown(t *testing.T) {
 	}
 }
 
+// Covers: R33
 func TestFetchAfterForcePush(t *testing.T) {
 	t.Parallel()
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
@@ -226,6 +233,8 @@ func TestFetchAfterForcePush(t *testing.T) {
 }
 
 // The token may be in no argument, no environment and no file of any git process.
+//
+// Covers: T09
 func TestFetchKeepsTheTokenToItself(t *testing.T) {
 	t.Parallel()
 	seen := filepath.Join(t.TempDir(), "seen")
@@ -241,6 +250,7 @@ func TestFetchKeepsTheTokenToItself(t *testing.T) {
 	wantAbsent(t, log, "what git is given")
 }
 
+// Covers: T09
 func TestMirrorHoldsNoCredential(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -280,6 +290,7 @@ func script(t testing.TB, before string) string {
 	return path
 }
 
+// Covers: R02
 func TestFetchHealsTheMirror(t *testing.T) {
 	t.Parallel()
 	glob := func(t *testing.T, pattern string) string {
@@ -356,6 +367,8 @@ func TestFetchHealsTheMirror(t *testing.T) {
 }
 
 // Damage that only a read notices is mended by the next fetch, although nothing is new.
+//
+// Covers: R02
 func TestReadOfADamagedMirrorLeadsToAFreshOne(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -427,6 +440,7 @@ func TestFetchWaitsForTheLockOfAnotherProcess(t *testing.T) {
 	}
 }
 
+// Covers: R02
 func TestFetchCancelledHalfway(t *testing.T) {
 	t.Parallel()
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
@@ -448,6 +462,7 @@ func TestFetchCancelledHalfway(t *testing.T) {
 	}
 }
 
+// Covers: T71
 func TestFetchRefusesALargePack(t *testing.T) {
 	t.Parallel()
 	noise := make([]byte, 1<<20)
@@ -468,6 +483,8 @@ func TestFetchRefusesALargePack(t *testing.T) {
 }
 
 // Names that reach git's own directory on some file system never enter the mirror.
+//
+// Covers: T68, T70
 func TestFetchRefusesHostileTrees(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{".git", ".GIT", "git~1", ".git ", "..", "."} {

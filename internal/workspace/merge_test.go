@@ -111,6 +111,8 @@ func TestFirstParent(t *testing.T) {
 }
 
 // Whatever is not a full object id never reaches git.
+//
+// Covers: T66
 func TestOnlyObjectIDsAreAccepted(t *testing.T) {
 	t.Parallel()
 	p := newPull(t, map[string]file{"a": text("1")}, map[string]file{"a": text("2")})
@@ -187,6 +189,8 @@ func TestChangedFiles(t *testing.T) {
 }
 
 // Beyond the 3,000 files that GitHub's own list ends at.
+//
+// Covers: T35
 func TestChangedFilesHasNoLimit(t *testing.T) {
 	t.Parallel()
 	head := map[string]file{"zz/main.tf": text("1")}

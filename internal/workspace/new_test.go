@@ -115,6 +115,8 @@ func tunnel(rw http.ResponseWriter, addr string) {
 }
 
 // Nothing of the server's environment but what is meant for git reaches it.
+//
+// Covers: T56
 func TestGitSeesNothingElseOfTheServersEnvironment(t *testing.T) {
 	t.Parallel()
 	seen := filepath.Join(t.TempDir(), "seen")
