@@ -26,7 +26,8 @@ type route struct {
 	// pattern is a method and a path as GitHub's description of the API spells it.
 	pattern string
 	// need is the permission, or alternatives of it, that the operation takes in the repository.
-	// "jwt" stands for the App itself, "installation" for an installation token on its own.
+	// "jwt" stands for the App itself, "client" for the App by its client secret, "installation" for
+	// an installation token on its own.
 	need   string
 	handle func(*Server, *call) *reply
 }
@@ -158,13 +159,18 @@ func (s *Server) admit(c *call, rt route) *reply {
 			return fail(http.StatusUnauthorized, "A JSON web token could not be decoded")
 		}
 		return nil
+	case "client":
+		if c.actor.kind != "client" {
+			return fail(http.StatusUnauthorized, "Bad credentials")
+		}
+		return nil
 	case "installation":
 		if c.actor.kind != "installation" {
 			return fail(http.StatusForbidden, "You must authenticate with an installation access token in order to use this endpoint.")
 		}
 		return nil
 	}
-	if c.actor.kind == "app" && rt.need != "public" {
+	if (c.actor.kind == "app" || c.actor.kind == "client") && rt.need != "public" {
 		return fail(http.StatusUnauthorized, "Bad credentials")
 	}
 	if strings.Contains(rt.pattern, "/repos/{owner}/{repo}") {

@@ -33,6 +33,8 @@ var appRoutes = []route{
 	{"GET /meta", "public", (*Server).getMeta},
 	{"GET /users/{username}", "", (*Server).getUser},
 	{"GET /user/{account_id}", "", (*Server).getUserByID},
+	{"GET /user", "", (*Server).showSelf},
+	{"DELETE /applications/{client_id}/token", "client", (*Server).revokeUserToken},
 }
 
 func (s *Server) getApp(c *call) *reply {

@@ -19,6 +19,8 @@ type NewApp struct {
 	Owner         string // an account; an organization of that name is created if there is none
 	WebhookURL    string
 	WebhookSecret string // "" for none: deliveries then carry no signature
+	// CallbackURL is where people come back to after signing in with the App; without one they cannot.
+	CallbackURL string
 	// Permissions maps a permission to read or write, such as checks: write. Reading metadata is
 	// always granted.
 	Permissions map[string]string
@@ -32,11 +34,12 @@ type NewApp struct {
 
 // App is a registered GitHub App.
 type App struct {
-	ID       int64
-	Slug     string
-	ClientID string
-	BotLogin string // the login under which it comments
-	BotID    int64
+	ID           int64
+	Slug         string
+	ClientID     string
+	ClientSecret string
+	BotLogin     string // the login under which it comments
+	BotID        int64
 	// PrivateKey is PEM, as GitHub hands it out.
 	PrivateKey []byte
 }
@@ -78,6 +81,7 @@ func (s *Server) addApp(n NewApp, owner *account, key *rsa.PrivateKey) (*app, er
 		id: s.id(), slug: n.Slug, name: n.Name, owner: owner, bot: bot, key: key, hookID: s.id(),
 		hookURL: n.WebhookURL, secret: n.WebhookSecret, events: slices.Clone(n.Events),
 		permissions: map[string]string{"metadata": "read"}, created: s.now(),
+		callback: n.CallbackURL, clientSecret: newSecret(""), authorized: map[int64]bool{},
 	}
 	if a.name == "" {
 		a.name = a.slug
@@ -92,7 +96,7 @@ func (s *Server) addApp(n NewApp, owner *account, key *rsa.PrivateKey) (*app, er
 func (a *app) export() App {
 	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(a.key)}
 	return App{
-		ID: a.id, Slug: a.slug, ClientID: a.clientID, BotLogin: a.bot.login, BotID: a.bot.id,
+		ID: a.id, Slug: a.slug, ClientID: a.clientID, ClientSecret: a.clientSecret, BotLogin: a.bot.login, BotID: a.bot.id,
 		PrivateKey: pem.EncodeToMemory(block),
 	}
 }

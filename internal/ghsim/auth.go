@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -19,6 +20,7 @@ type token struct {
 	value       string
 	inst        *installation // or nil
 	user        *account      // or nil
+	issuer      *app          // the App that a person signed in with, or nil
 	permissions map[string]string
 	repos       map[int64]bool // narrowed to these; nil: all of the installation
 	expires     time.Time
@@ -26,7 +28,7 @@ type token struct {
 
 // actor is whoever sends a request.
 type actor struct {
-	kind  string // anonymous, app, installation or user
+	kind  string // anonymous, app, client (an App by its client secret), installation or user
 	app   *app
 	token *token
 	user  *account // who is seen to act: a person, or the App's bot
@@ -85,7 +87,10 @@ func (s *Server) authenticate(r *http.Request) (actor, *reply) {
 		return actor{kind: "anonymous"}, nil
 	case "bearer", "token":
 	case "basic":
-		_, password, _ := r.BasicAuth()
+		name, password, _ := r.BasicAuth()
+		if a := s.appByClient(name); a != nil && subtle.ConstantTimeCompare([]byte(password), []byte(a.clientSecret)) == 1 {
+			return actor{kind: "client", app: a, user: a.bot}, nil
+		}
 		cred = password
 	default:
 		return actor{}, fail(http.StatusUnauthorized, "Bad credentials")

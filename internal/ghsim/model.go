@@ -18,6 +18,7 @@ type world struct {
 	apps          map[int64]*app
 	installations map[int64]*installation
 	tokens        map[string]*token
+	grants        map[string]grant // by code
 	rates         map[string]*rate
 	teams         map[string]*team // by "org/slug"
 }
@@ -30,6 +31,7 @@ func newWorld() world {
 		apps:          map[int64]*app{},
 		installations: map[int64]*installation{},
 		tokens:        map[string]*token{},
+		grants:        map[string]grant{},
 		rates:         map[string]*rate{},
 		teams:         map[string]*team{},
 	}
@@ -99,6 +101,9 @@ type app struct {
 	slug, name      string
 	owner, bot      *account
 	clientID        string
+	clientSecret    string
+	callback        string // where people come back to after signing in
+	authorized      map[int64]bool
 	key             *rsa.PrivateKey
 	hookID          int64
 	hookURL, secret string

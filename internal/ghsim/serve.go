@@ -20,6 +20,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.URL.Path = path
 		r.URL.RawPath = strings.TrimPrefix(r.URL.RawPath, "/api/v3")
 		s.witnessed("rest", w, r, s.serveAPI)
+	case r.URL.Path == "/login/oauth/access_token" && r.Method == http.MethodPost:
+		s.witnessed("oauth", w, r, s.exchangeCode)
 	case gitPath.MatchString(r.URL.Path):
 		s.witnessed("git", w, r, s.serveGit)
 	default:
@@ -34,11 +36,11 @@ func (s *Server) witnessed(kind string, w http.ResponseWriter, r *http.Request, 
 		RequestID: requestID(s.now()), Header: r.Header.Clone(), TokenKind: "anonymous",
 	}
 	r = withExchange(r, ex)
-	rec := &recorder{ResponseWriter: w, keep: kind == "rest"}
+	rec := &recorder{ResponseWriter: w, keep: kind != "git"}
 	rec.Header().Set("X-GitHub-Request-Id", ex.RequestID)
 	rec.Header().Set("Date", s.now().Format(http.TimeFormat))
 	defer s.record(ex, rec)
-	if kind == "rest" {
+	if kind != "git" {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 		if err != nil {
 			return // the client broke off: status 0

@@ -35,6 +35,8 @@ func (s *Server) routeWeb() error {
 	own.HandleFunc("POST /-/act-as", s.actAs)
 	own.HandleFunc("GET /avatars/u/{id}", s.avatar)
 	pages.HandleFunc("GET /{$}", s.showHome)
+	pages.HandleFunc("GET /login/oauth/authorize", s.askToAuthorize)
+	pages.HandleFunc("POST /login/oauth/authorize", s.authorize)
 	pages.HandleFunc("GET /{owner}/{repo}", s.showPulls)
 	pages.HandleFunc("GET /{owner}/{repo}/pulls", s.showPulls)
 	pages.HandleFunc("GET /{owner}/{repo}/pull/{number}", s.showPull)
@@ -61,11 +63,16 @@ func (s *Server) routeWeb() error {
 func withPolicy(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", pagePolicy("'self'"))
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// pagePolicy lets forms lead to the given sources only.
+func pagePolicy(forms string) string {
+	return "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
 
 func (s *Server) asset(name, kind string) http.HandlerFunc {

@@ -19,14 +19,14 @@ import (
 type Exchange struct {
 	Seq       int               `json:"seq"`
 	Time      time.Time         `json:"time"` // of arrival, by the machine's clock
-	Kind      string            `json:"kind"` // rest or git
+	Kind      string            `json:"kind"` // rest, git, or oauth for the exchange of a code
 	Method    string            `json:"method"`
 	Path      string            `json:"path"` // with the query; REST without the prefix /api/v3
 	Route     string            `json:"route,omitempty"`
 	Params    map[string]string `json:"-"` // the route's parameters
 	Status    int               `json:"status"`
 	Duration  time.Duration     `json:"duration_ns"` // from arrival to the end of the answer
-	TokenKind string            `json:"token_kind"`  // anonymous, app, installation or user
+	TokenKind string            `json:"token_kind"`  // anonymous, app, client, installation or user
 	Actor     string            `json:"actor,omitempty"`
 	UserAgent string            `json:"user_agent,omitempty"`
 	RequestID string            `json:"request_id"`
