@@ -147,6 +147,7 @@ Ready to click on:
   %s   a compliant change: approve it as %s, then merge it or comment /apply
   %s   breaks all four policies: look at the checks and at the annotations in the diff
 
+Tollgate's own pages, behind "Details", ask you to sign in: one click on the stand-in.
 The first plans take some seconds; the pages follow by themselves. Nothing is applied yet, so a plan
 creates everything, and the first apply takes a minute and a half. Ctrl-C ends the demo.
 `, good.Info().URL, sandbox.Reviewer, bad.Info().URL)

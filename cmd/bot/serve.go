@@ -129,7 +129,7 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	if srv.engine, err = srv.newEngine(ctx, s, environ, app); err != nil {
 		return nil, err
 	}
-	handler, err := srv.handler(strings.TrimSpace(string(secret)), s.PublicURL)
+	handler, err := srv.handler(strings.TrimSpace(string(secret)), s, app)
 	if err != nil {
 		return nil, err
 	}
@@ -285,8 +285,12 @@ func newTerraform(ctx context.Context, s settings, environ []string, walls *terr
 }
 
 // handler is the HTTP face.
-func (srv *server) handler(secret, publicURL string) (http.Handler, error) {
+func (srv *server) handler(secret string, s settings, app *github.App) (http.Handler, error) {
 	hooks, err := webhook.New(webhook.Config{Secret: redact.New(secret), Logger: srv.log, Accept: srv.engine.Accept, Noticed: srv.recordDeliveries})
+	if err != nil {
+		return nil, err
+	}
+	people, err := srv.people(s, app)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +305,7 @@ func (srv *server) handler(secret, publicURL string) (http.Handler, error) {
 		_, _ = w.Write([]byte("ready\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(srv.metrics, promhttp.HandlerOpts{}))
-	mux.Handle("GET /", web.Handler(web.Deps{Source: pages{srv.engine}, List: onlyHere(publicURL), Now: time.Now, Log: srv.log}))
+	mux.Handle("/", web.Handler(web.Deps{Source: pages{srv.engine}, Audience: s.audience(), People: people, PublicURL: strings.TrimRight(s.PublicURL, "/"), Now: time.Now, Log: srv.log}))
 	return mux, nil
 }
 

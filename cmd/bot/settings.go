@@ -22,36 +22,39 @@ import (
 // settings are the server's. A flag wins over its environment variable, that over the
 // configuration file, and that over the default. Secrets are only ever files.
 type settings struct {
-	Config        string        `name:"config" usage:"YAML file with the same settings, named as the flags are"`
-	Listen        string        `name:"listen" default:"127.0.0.1:8080" usage:"address to serve webhooks and pages on"`
-	PublicURL     string        `name:"public-url" usage:"how a browser reaches this server; links in checks start with it"`
-	GitHubURL     string        `name:"github-url" default:"https://github.com" usage:"GitHub, or the address of a GitHub Enterprise Server"`
-	AppID         int64         `name:"github-app-id" usage:"id of the GitHub App"`
-	AppKeyFile    string        `name:"github-app-key-file" usage:"file with the App's private key (PEM)"`
-	SecretFile    string        `name:"github-webhook-secret-file" usage:"file with the webhook secret, at least 32 bytes"`
-	Database      string        `name:"database" usage:"sqlite:FILE (default: tollgate.db under the data directory)"`
-	Artifacts     string        `name:"artifacts" usage:"file:DIR for encrypted plans (default: under the data directory)"`
-	ArtifactKey   string        `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
-	DataDir       string        `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
-	Workers       int           `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
-	Reconcile     time.Duration `name:"reconcile-every" default:"60s" usage:"how often to compare with GitHub what webhooks told; 0 relies on webhooks alone"`
-	PolicyTimeout int           `name:"policy-timeout" default:"60" usage:"seconds that the policies may take to judge one plan"`
-	PolicyMemory  int           `name:"policy-memory" default:"2048" usage:"memory that the policies may use to judge one plan, in MiB"`
-	PlanMaxAge    time.Duration `name:"plan-max-age" default:"24h" usage:"how old a plan may be that is applied; an older one is made again"`
-	ApplyLimit    time.Duration `name:"apply-limit" default:"6h" usage:"how long an apply may take before it is asked to stop"`
-	ApplyGrace    time.Duration `name:"apply-grace" default:"30m" usage:"how long an apply may take to stop before it is killed"`
-	Terraform     string        `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
-	ProviderDirs  string        `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
-	Policies      string        `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
-	PolicyDigest  string        `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
-	Sandbox       string        `name:"sandbox" default:"off" usage:"on, or off: code of pull requests then sees and reaches all that the server does"`
-	Egress        string        `name:"egress" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
-	SandboxPaths  string        `name:"sandbox-paths" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
-	SandboxMemory int           `name:"sandbox-memory" default:"4096" usage:"memory that Terraform and its providers may use for one plan or apply, in MiB"`
-	PlanRole      string        `name:"aws-plan-role" usage:"ARN of the role that plans run with; it needs to read, and to lock the state (default: the server's own credentials)"`
-	ApplyRole     string        `name:"aws-apply-role" usage:"ARN of the role that applies run with (default: the server's own credentials)"`
-	RoleMinutes   int           `name:"aws-role-minutes" default:"60" usage:"minutes that a role's credentials last; an apply that takes longer fails half-way"`
-	TerraformVars string        `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
+	Config           string        `name:"config" usage:"YAML file with the same settings, named as the flags are"`
+	Listen           string        `name:"listen" default:"127.0.0.1:8080" usage:"address to serve webhooks and pages on"`
+	PublicURL        string        `name:"public-url" usage:"how a browser reaches this server; links in checks start with it"`
+	GitHubURL        string        `name:"github-url" default:"https://github.com" usage:"GitHub, or the address of a GitHub Enterprise Server"`
+	AppID            int64         `name:"github-app-id" usage:"id of the GitHub App"`
+	AppKeyFile       string        `name:"github-app-key-file" usage:"file with the App's private key (PEM)"`
+	SecretFile       string        `name:"github-webhook-secret-file" usage:"file with the webhook secret, at least 32 bytes"`
+	ClientID         string        `name:"github-client-id" usage:"client id of the GitHub App; with it people sign in to the pages with GitHub"`
+	ClientSecretFile string        `name:"github-client-secret-file" usage:"file with the App's client secret"`
+	WebAccess        string        `name:"web-access" default:"auto" usage:"auto: people who sign in, else programs on this machine; open: whoever has the address of a page"`
+	Database         string        `name:"database" usage:"sqlite:FILE (default: tollgate.db under the data directory)"`
+	Artifacts        string        `name:"artifacts" usage:"file:DIR for encrypted plans (default: under the data directory)"`
+	ArtifactKey      string        `name:"artifact-key" usage:"file:FILE with the key that encrypts plans (default: generated under the data directory)"`
+	DataDir          string        `name:"data-dir" usage:"directory for everything that Tollgate keeps"`
+	Workers          int           `name:"workers" usage:"plans at once; 0 serves without working (default: number of cores)"`
+	Reconcile        time.Duration `name:"reconcile-every" default:"60s" usage:"how often to compare with GitHub what webhooks told; 0 relies on webhooks alone"`
+	PolicyTimeout    int           `name:"policy-timeout" default:"60" usage:"seconds that the policies may take to judge one plan"`
+	PolicyMemory     int           `name:"policy-memory" default:"2048" usage:"memory that the policies may use to judge one plan, in MiB"`
+	PlanMaxAge       time.Duration `name:"plan-max-age" default:"24h" usage:"how old a plan may be that is applied; an older one is made again"`
+	ApplyLimit       time.Duration `name:"apply-limit" default:"6h" usage:"how long an apply may take before it is asked to stop"`
+	ApplyGrace       time.Duration `name:"apply-grace" default:"30m" usage:"how long an apply may take to stop before it is killed"`
+	Terraform        string        `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
+	ProviderDirs     string        `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
+	Policies         string        `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
+	PolicyDigest     string        `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
+	Sandbox          string        `name:"sandbox" default:"off" usage:"on, or off: code of pull requests then sees and reaches all that the server does"`
+	Egress           string        `name:"egress" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
+	SandboxPaths     string        `name:"sandbox-paths" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
+	SandboxMemory    int           `name:"sandbox-memory" default:"4096" usage:"memory that Terraform and its providers may use for one plan or apply, in MiB"`
+	PlanRole         string        `name:"aws-plan-role" usage:"ARN of the role that plans run with; it needs to read, and to lock the state (default: the server's own credentials)"`
+	ApplyRole        string        `name:"aws-apply-role" usage:"ARN of the role that applies run with (default: the server's own credentials)"`
+	RoleMinutes      int           `name:"aws-role-minutes" default:"60" usage:"minutes that a role's credentials last; an apply that takes longer fails half-way"`
+	TerraformVars    string        `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
 }
 
 // fields calls f for each setting with its flag name and its place in s.
@@ -186,6 +189,7 @@ func (s *settings) validate() (faults []error) {
 		faults = append(faults, fault.New("The setting --organisation-policies-digest is given without --organisation-policies.",
 			"The built-in policies would be used in place of the organisation's.", "Say where the organisation's policies are, or leave the digest out."))
 	}
+	faults = append(faults, s.validateAccess()...)
 	if s.Workers < 0 {
 		faults = append(faults, fault.New("The setting --workers is negative.", "", "Use 0 to serve without working, or the number of plans at once."))
 	}
@@ -219,6 +223,26 @@ func (s *settings) validate() (faults []error) {
 			faults = append(faults, fault.New(fmt.Sprintf("The setting --%s has a form that this version does not support: %q.", name, redactURL(value)),
 				"Another place would silently not be used.", "Use "+want+":PATH, or leave it out for the default under --data-dir."))
 		}
+	}
+	return faults
+}
+
+func (s *settings) validateAccess() (faults []error) {
+	if (s.ClientID == "") != (s.ClientSecretFile == "") {
+		faults = append(faults, fault.New("Only one of --github-client-id and --github-client-secret-file is given.", "Nobody could sign in to the pages.",
+			"Give both; the App's settings page has the id and generates the secret."))
+	}
+	if s.ClientID != "" && s.PublicURL == "" {
+		faults = append(faults, fault.New("The setting --public-url is missing.", "GitHub sends people who sign in back to it.", "Set it to the address at which browsers reach this server."))
+	}
+	switch {
+	case s.WebAccess != "auto" && s.WebAccess != "open":
+		faults = append(faults, fault.New(fmt.Sprintf("The setting --web-access is %q.", s.WebAccess), "A misspelt word must not decide who may see plans.", "Write auto or open."))
+	case s.WebAccess == "open" && s.ClientID != "":
+		faults = append(faults, fault.New("The setting --web-access is open although people can sign in.", "Plans would be shown to people who may not read the repository.", "Leave one of the two out."))
+	}
+	if u, err := url.Parse(s.PublicURL); s.ClientID != "" && err == nil && u.Scheme == "http" && !onlyHere(s.PublicURL) {
+		faults = append(faults, fault.New("People would sign in over plain HTTP: "+s.PublicURL+".", "Whoever is on the way could take over their sessions.", "Put a proxy that ends TLS in front, and set --public-url to its https address."))
 	}
 	return faults
 }

@@ -78,12 +78,13 @@ func TestWhichSettingWins(t *testing.T) {
 func TestEverySettingCanComeFromEverywhere(t *testing.T) {
 	t.Parallel()
 	want := settings{Listen: ":1", PublicURL: "https://t.example", GitHubURL: "https://g.example", AppID: 123456789012, AppKeyFile: "/key", SecretFile: "/secret",
+		ClientID: "Iv1.0", ClientSecretFile: "/client", WebAccess: "auto",
 		Database: "sqlite:/db", Artifacts: "file:/a", ArtifactKey: "file:/k", DataDir: "/data", Workers: 3, Terraform: "/tf", ProviderDirs: "/m,/n", TerraformVars: "A,B",
 		Reconcile: 30 * time.Second, PlanMaxAge: 2 * time.Hour, ApplyLimit: 3 * time.Hour, ApplyGrace: time.Minute,
 		PlanRole: "arn:p", ApplyRole: "arn:a", RoleMinutes: 90, Sandbox: "on", Egress: "example.com", SandboxPaths: "/s", SandboxMemory: 1024,
 		Policies: "/p", PolicyDigest: "sha256:0", PolicyTimeout: 5, PolicyMemory: 512}
 	values := map[string]string{"listen": ":1", "public-url": "https://t.example", "github-url": "https://g.example", "github-app-id": "123456789012",
-		"github-app-key-file": "/key", "github-webhook-secret-file": "/secret", "database": "sqlite:/db", "artifacts": "file:/a", "artifact-key": "file:/k",
+		"github-app-key-file": "/key", "github-webhook-secret-file": "/secret", "github-client-id": "Iv1.0", "github-client-secret-file": "/client", "web-access": "auto", "database": "sqlite:/db", "artifacts": "file:/a", "artifact-key": "file:/k",
 		"data-dir": "/data", "workers": "3", "terraform": "/tf", "provider-mirror": "/m,/n", "terraform-env": "A,B",
 		"policy-timeout": "5", "policy-memory": "512",
 		"reconcile-every": "30s", "plan-max-age": "2h", "apply-limit": "3h", "apply-grace": "1m",
@@ -169,6 +170,13 @@ func TestWrongSettings(t *testing.T) {
 		"a bucket":                            {args: append([]string{"--artifacts=s3://plans"}, enough...), want: []string{`The setting --artifacts has a form that this version does not support: "s3:…".`}},
 		"a key service":                       {args: append([]string{"--artifact-key=awskms://k"}, enough...), want: []string{`The setting --artifact-key has a form that this version does not support: "awskms:…".`}},
 		"a digest of nothing":                 {args: append([]string{"--organisation-policies-digest=sha256:0"}, enough...), want: []string{"The setting --organisation-policies-digest is given without --organisation-policies."}},
+		"sign-in":                             {args: append([]string{"--github-client-id=Iv1.0", "--github-client-secret-file=/c", "--public-url=https://t.example"}, enough...)},
+		"sign-in without a secret":            {args: append([]string{"--github-client-id=Iv1.0", "--public-url=https://t.example"}, enough...), want: []string{"Only one of --github-client-id and --github-client-secret-file is given."}},
+		"sign-in without an address":          {args: append([]string{"--github-client-id=Iv1.0", "--github-client-secret-file=/c"}, enough...), want: []string{"The setting --public-url is missing."}},
+		"sign-in in clear":                    {args: append([]string{"--github-client-id=Iv1.0", "--github-client-secret-file=/c", "--public-url=http://t.example"}, enough...), want: []string{"People would sign in over plain HTTP: http://t.example."}},
+		"sign-in here":                        {args: append([]string{"--github-client-id=Iv1.0", "--github-client-secret-file=/c", "--public-url=http://localhost:8080"}, enough...)},
+		"sign-in, and open":                   {args: append([]string{"--github-client-id=Iv1.0", "--github-client-secret-file=/c", "--public-url=https://t.example", "--web-access=open"}, enough...), want: []string{"The setting --web-access is open although people can sign in."}},
+		"a misspelt access":                   {args: append([]string{"--web-access=opn"}, enough...), want: []string{`The setting --web-access is "opn".`}},
 		"nothing given": {want: []string{"The setting --data-dir is missing.", "The setting --github-app-id is missing.",
 			"The setting --github-app-key-file is missing.", "The setting --github-webhook-secret-file is missing."}},
 		"everything at once": {config: "listn: here\n", env: map[string]string{"TOLLGATE_WORKERS": "many"}, args: append([]string{"--github-url=x"}, enough[1:]...), want: []string{

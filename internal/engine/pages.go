@@ -33,14 +33,35 @@ func (e *Engine) Run(ctx context.Context, id string) (RunReport, error) {
 	return RunReport{Run: r, Report: e.pullReport(v, r, r.ID == v.newest().ID), Plans: v.plans[r.ID]}, nil
 }
 
-// Runs returns the newest runs of all pull requests.
-func (e *Engine) Runs(ctx context.Context, limit int) ([]RunReport, error) {
-	runs, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]store.Run, error) { return tx.RecentRuns(ctx, limit) })
+// lookBack is how many of the newest runs are looked through for those of some repositories.
+const lookBack = 1000
+
+// Runs returns the newest runs of the pull requests of repositories for which within is true.
+func (e *Engine) Runs(ctx context.Context, limit int, within func(change.Repo) (bool, error)) ([]RunReport, error) {
+	runs, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) ([]store.Run, error) { return tx.RecentRuns(ctx, lookBack) })
 	if err != nil {
 		return nil, err
 	}
 	var out []RunReport
+	wanted := map[int64]bool{}
 	for _, r := range runs {
+		if len(out) == limit {
+			break
+		}
+		want, asked := wanted[r.RepoID]
+		if !asked {
+			pull, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Pull, error) { return tx.Pull(ctx, r.RepoID, r.Number) })
+			if err != nil {
+				return nil, err
+			}
+			if want, err = within(pull.Repo); err != nil {
+				return nil, err
+			}
+			wanted[r.RepoID] = want
+		}
+		if !want {
+			continue
+		}
 		full, err := e.Run(ctx, r.ID)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err

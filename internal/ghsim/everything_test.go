@@ -29,6 +29,7 @@ func TestEveryOperationAndEventIsAsGitHubDescribesIt(t *testing.T) {
 	b.repo.Protect("main", ghsim.Protection{Checks: []string{"tollgate"}, Approvals: 1})
 
 	b.useApp(t)
+	b.useSignIn(t)
 	number := b.usePulls(t)
 	b.useIssues(t, number)
 	sha := b.repo.Pull(number).Info().HeadSHA

@@ -162,7 +162,7 @@ func setupWith(t testing.TB, cfg ghsim.Config) *bundle {
 	})
 	ok(t, err)
 	b.app, err = srv.CreateApp(ghsim.NewApp{
-		Slug: "tollgate", Owner: "acme", WebhookURL: b.hooks.URL, WebhookSecret: secret,
+		Slug: "tollgate", Owner: "acme", WebhookURL: b.hooks.URL, WebhookSecret: secret, CallbackURL: callback,
 		Permissions: permissions, Events: events, Key: key(),
 	})
 	ok(t, err)

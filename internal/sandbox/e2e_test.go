@@ -246,6 +246,7 @@ func TestWithoutApprovalNothingIsApplied(t *testing.T) {
 	p := propose(t, w, "two", map[string]string{"app/main.tf": strings.Replace(one, "one", "two", 1)})
 	head := p.Info().HeadSHA
 	want(t, w, head, "tollgate", "success")
+	pagesAreForReaders(t, w, want(t, w, head, "tollgate/plan: app", "success"))
 	for _, c := range []struct{ name, by string }{{"the author's own approval", sandbox.Author}, {"no approval", ""}} {
 		if c.by != "" {
 			_ = p.Approve(c.by) // GitHub itself refuses it

@@ -175,7 +175,7 @@ func (w *World) server() error {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:])
 	secret := hex.EncodeToString(raw[:])
-	w.App, err = w.GitHub.CreateApp(ghsim.NewApp{Slug: "tollgate", Name: "Tollgate", Owner: "acme", WebhookURL: "http://" + address + "/webhooks/github", WebhookSecret: secret,
+	w.App, err = w.GitHub.CreateApp(ghsim.NewApp{Slug: "tollgate", Name: "Tollgate", Owner: "acme", WebhookURL: "http://" + address + "/webhooks/github", WebhookSecret: secret, CallbackURL: "http://" + address + "/signin/callback",
 		Permissions: map[string]string{"checks": "write", "contents": "read", "deployments": "write", "issues": "write", "pull_requests": "write", "metadata": "read", "members": "read"},
 		Events:      []string{"pull_request", "pull_request_review", "issue_comment", "check_run", "check_suite", "push", "merge_group"}})
 	if err != nil {
@@ -184,13 +184,13 @@ func (w *World) server() error {
 	if _, err := w.GitHub.Install(w.App.ID, "acme"); err != nil {
 		return err
 	}
-	key, hook := filepath.Join(w.cfg.Dir, "app-key.pem"), filepath.Join(w.cfg.Dir, "webhook-secret")
-	if err := errors.Join(os.WriteFile(key, w.App.PrivateKey, 0o400), os.WriteFile(hook, []byte(secret), 0o400)); err != nil {
+	key, hook, client := filepath.Join(w.cfg.Dir, "app-key.pem"), filepath.Join(w.cfg.Dir, "webhook-secret"), filepath.Join(w.cfg.Dir, "client-secret")
+	if err := errors.Join(os.WriteFile(key, w.App.PrivateKey, 0o400), os.WriteFile(hook, []byte(secret), 0o400), os.WriteFile(client, []byte(w.App.ClientSecret), 0o400)); err != nil {
 		return err
 	}
 	w.Bot = &Bot{URL: "http://" + address, Program: w.cfg.Bot, Log: filepath.Join(w.cfg.Dir, "server.log"), Args: append([]string{
 		"--listen", address, "--public-url", "http://" + address, "--github-url", w.GitHub.URL(), "--github-app-id", fmt.Sprint(w.App.ID),
-		"--github-app-key-file", key, "--github-webhook-secret-file", hook, "--data-dir", filepath.Join(w.cfg.Dir, "server"),
+		"--github-app-key-file", key, "--github-webhook-secret-file", hook, "--github-client-id", w.App.ClientID, "--github-client-secret-file", client, "--data-dir", filepath.Join(w.cfg.Dir, "server"),
 		"--terraform", w.cfg.Terraform, "--provider-mirror", strings.Join(w.cfg.Mirrors, ",")}, w.cfg.Args...)}
 	return nil
 }

@@ -3,14 +3,17 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
@@ -58,6 +61,8 @@ func (b *browser) hear(event any) {
 	switch e := event.(type) {
 	case *log.EventEntryAdded: // what the content security policy refuses is among these
 		b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
+	case *page.EventJavascriptDialogOpening:
+		b.complaints = append(b.complaints, "a dialog opens: "+e.Message)
 	case *runtime.EventExceptionThrown:
 		b.complaints = append(b.complaints, e.ExceptionDetails.Text)
 	}
@@ -126,6 +131,24 @@ func TestBrowserFollowsAnApplyToItsEnd(t *testing.T) {
 	b.waitText("pre.log", "Apply complete!")
 	if n := evaluate[int](b, "document.querySelectorAll('[data-src], script').length"); n != 0 {
 		t.Error("the page of an ended apply still follows it")
+	}
+}
+
+// Covers: T73
+func TestBrowserRunsNothingOfHostileText(t *testing.T) {
+	t.Parallel()
+	all := strings.Join(hostile, " ")
+	src := hostileSource(t, all)
+	srv := serve(t, src, true)
+	b := newBrowser(t) // complains of violations of the policy, of dialogs, and of what a script throws
+	for _, path := range []string{"/", "/runs/" + runID, "/executions/" + exeID, "/runs/" + runID + "/log/" + url.PathEscape(all), "/runs/" + runID + "/plan/" + url.PathEscape(all)} {
+		b.do(chromedp.Navigate(srv.URL + path))
+		if n := evaluate[int](b, "document.querySelectorAll('img, iframe, object, embed, style, base, form, [onclick], [onerror], a[href^=javascript]').length"); n != 0 {
+			t.Errorf("%s: %d elements that act", path, n)
+		}
+		if n := evaluate[int](b, "document.querySelectorAll('script:not([src^=\"/assets/\"])').length"); n != 0 {
+			t.Errorf("%s: a script that is not ours", path)
+		}
 	}
 }
 

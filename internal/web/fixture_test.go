@@ -34,10 +34,16 @@ type source struct {
 	err        error
 }
 
-func (s source) Runs(_ context.Context, limit int) ([]web.Run, error) {
+func (s source) Runs(_ context.Context, limit int, within func(change.Repo) (bool, error)) ([]web.Run, error) {
 	var out []web.Run
 	for _, id := range s.order[:min(limit, len(s.order))] {
-		out = append(out, s.runs[id])
+		ok, err := within(s.runs[id].Report.Pull.Repo)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, s.runs[id])
+		}
 	}
 	return out, s.err
 }
@@ -93,7 +99,7 @@ func (l *logFile) write(text string) {
 	}
 }
 
-func (l *logFile) web() web.Log { return web.Log{Path: l.path, Done: l.done.Load} }
+func (l *logFile) web() web.Log { return web.Log{Repo: pull().Repo, Path: l.path, Done: l.done.Load} }
 
 func pull() change.Pull {
 	return change.Pull{
@@ -180,7 +186,11 @@ func fixture(t *testing.T, planLog, applyLog *logFile) source {
 
 func serve(t *testing.T, s source, list bool) *httptest.Server {
 	t.Helper()
-	h := web.Handler(web.Deps{Source: s, List: list, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	audience := web.Everyone
+	if list {
+		audience = web.ThisMachine
+	}
+	h := web.Handler(web.Deps{Source: s, Audience: audience, Now: func() time.Time { return now }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	return srv

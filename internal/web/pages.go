@@ -22,7 +22,7 @@ var templates embed.FS
 // parse reads each page with the frame around it.
 func parse() map[string]*template.Template {
 	out := map[string]*template.Template{}
-	for _, n := range []string{"index.html", "run.html", "execution.html", "error.html"} {
+	for _, n := range []string{"index.html", "run.html", "execution.html", "error.html", "signedout.html"} {
 		t := template.New("frame.html").Funcs(funcs)
 		out[n] = template.Must(t.ParseFS(templates, "templates/frame.html", "templates/parts.html", "templates/"+n))
 	}
@@ -45,11 +45,15 @@ var funcs = template.FuncMap{
 type view struct {
 	Title   string
 	Refresh bool // the page changes by itself
+	Person  string
+	Token   string // of the forms of the person's session
 	Body    any
 }
 
 // render writes a page whole or not at all. All of it is cleaned, so that no template can forget to.
-func (s *server) render(w http.ResponseWriter, status int, name string, v view) {
+func (s *server) render(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
+	who := viewerOf(r)
+	v.Person, v.Token = who.person.Login, who.formToken()
 	var b bytes.Buffer
 	if err := s.pages[name].Execute(&b, v); err != nil {
 		s.Log.Error("template failed", "template", name, "error", err)
@@ -69,9 +73,9 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) error {
 	body := struct {
 		List bool
 		Runs []row
-	}{List: s.List}
-	if s.List {
-		runs, err := s.Source.Runs(r.Context(), maxRuns)
+	}{List: s.Audience != Everyone} // where the address guards a page, a list would give it away
+	if body.List {
+		runs, err := s.source(r).Runs(r.Context(), maxRuns, anyRepo)
 		if err != nil {
 			return fmt.Errorf("list runs: %w", err)
 		}
@@ -79,9 +83,11 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) error {
 			body.Runs = append(body.Runs, row{run, s.age(run.Created), took(run.Created, run.Ended)})
 		}
 	}
-	s.render(w, http.StatusOK, "index.html", view{Title: "Runs", Body: body})
+	s.render(w, r, http.StatusOK, "index.html", view{Title: "Runs", Body: body})
 	return nil
 }
+
+func anyRepo(change.Repo) (bool, error) { return true, nil }
 
 // runView is a run with what its page derives.
 type runView struct {
@@ -166,7 +172,7 @@ const (
 
 func (s *server) run(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	run, err := s.Source.Run(r.Context(), id)
+	run, err := s.source(r).Run(r.Context(), id)
 	if err != nil {
 		return fmt.Errorf("read run: %w", err)
 	}
@@ -179,14 +185,14 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) error {
 			pv.More = max(0, len(pv.Lines)-maxPlanLines)
 			pv.Lines = pv.Lines[:len(pv.Lines)-pv.More]
 		}
-		log, err := s.Source.RunLog(r.Context(), id, p.Project.Name)
+		log, err := s.source(r).RunLog(r.Context(), id, p.Project.Name)
 		if pv.Log, err = logEnd(log, err, base+"/log/"+url.PathEscape(p.Project.Name)); err != nil {
 			return err
 		}
 		v.Plans = append(v.Plans, pv)
 	}
 	title := fmt.Sprintf("%s #%d", run.Report.Pull.Repo.FullName(), run.Report.Pull.Number)
-	s.render(w, http.StatusOK, "run.html", view{Title: title, Refresh: !run.Report.State.Done(), Body: v})
+	s.render(w, r, http.StatusOK, "run.html", view{Title: title, Refresh: !run.Report.State.Done(), Body: v})
 	return nil
 }
 
@@ -199,17 +205,17 @@ type executionView struct {
 
 func (s *server) execution(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
-	e, err := s.Source.Execution(r.Context(), id)
+	e, err := s.source(r).Execution(r.Context(), id)
 	if err != nil {
 		return fmt.Errorf("read execution: %w", err)
 	}
 	v := executionView{Execution: e, Age: s.age(e.Created), Took: took(e.Created, e.Ended), Dangers: dangers(e.Report.Summary)}
-	log, err := s.Source.ExecutionLog(r.Context(), id)
+	log, err := s.source(r).ExecutionLog(r.Context(), id)
 	if v.Log, err = logEnd(log, err, "/executions/"+url.PathEscape(id)+"/log"); err != nil {
 		return err
 	}
 	title := "Apply of " + e.Report.Execution.Project.Name
-	s.render(w, http.StatusOK, "execution.html", view{Title: title, Refresh: !e.Report.Execution.State.Done(), Body: v})
+	s.render(w, r, http.StatusOK, "execution.html", view{Title: title, Refresh: !e.Report.Execution.State.Done(), Body: v})
 	return nil
 }
 
@@ -237,7 +243,7 @@ func logEnd(log Log, err error, address string) (logView, error) {
 }
 
 func (s *server) planText(w http.ResponseWriter, r *http.Request) error {
-	run, err := s.Source.Run(r.Context(), r.PathValue("id"))
+	run, err := s.source(r).Run(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return fmt.Errorf("read run: %w", err)
 	}

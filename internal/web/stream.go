@@ -19,22 +19,22 @@ var errBusy = errors.New("too many streams")
 func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }
 
 func (s *server) runLog(w http.ResponseWriter, r *http.Request) error {
-	log, err := s.Source.RunLog(r.Context(), r.PathValue("id"), r.PathValue("project"))
+	log, err := s.source(r).RunLog(r.Context(), r.PathValue("id"), r.PathValue("project"))
 	return s.raw(w, r, log, err)
 }
 
 func (s *server) executionLog(w http.ResponseWriter, r *http.Request) error {
-	log, err := s.Source.ExecutionLog(r.Context(), r.PathValue("id"))
+	log, err := s.source(r).ExecutionLog(r.Context(), r.PathValue("id"))
 	return s.raw(w, r, log, err)
 }
 
 func (s *server) runStream(w http.ResponseWriter, r *http.Request) error {
-	log, err := s.Source.RunLog(r.Context(), r.PathValue("id"), r.PathValue("project"))
+	log, err := s.source(r).RunLog(r.Context(), r.PathValue("id"), r.PathValue("project"))
 	return s.stream(w, r, log, err)
 }
 
 func (s *server) executionStream(w http.ResponseWriter, r *http.Request) error {
-	log, err := s.Source.ExecutionLog(r.Context(), r.PathValue("id"))
+	log, err := s.source(r).ExecutionLog(r.Context(), r.PathValue("id"))
 	return s.stream(w, r, log, err)
 }
 
@@ -76,7 +76,11 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, log Log, err err
 		return s.broken(r, err)
 	}
 	_ = out.Flush()
+	still := s.still(r, log.Repo)
 	lines := lineBuffer{start: from, emit: func(text string, end int64) error {
+		if err := still(); err != nil {
+			return err
+		}
 		if _, err := w.Write(event(text, end)); err != nil {
 			return err
 		}

@@ -1,10 +1,11 @@
 // Package web is pages and live logs of runs and applies: it reads, never decides.
 //
-// Every page is served without anybody's login, so what guards it is its address: a run's id is 128
-// random bits that are shown only in the checks of its pull request. A list of runs would give those
-// ids away, so it exists only where the server's owner asks for it. Nothing is changed by any
-// request. Whatever a pull request may hold is text here: templates escape it, terminal escapes are
-// stripped, and the content security policy allows no script but our own file.
+// People sign in with GitHub, and see what GitHub lets them read: anything else does not exist for them. Where
+// nobody can sign in, pages are for programs on the same machine, unless the server's owner opens them to
+// everyone; then what guards a page is its address, 128 random bits that only the checks of its pull request show.
+// Nothing but a person's own session is changed by any request. Whatever a pull request may hold is text here:
+// templates escape it, terminal escapes are stripped, and the content security policy allows no script but our
+// own file.
 package web
 
 import (
@@ -27,8 +28,9 @@ var ErrNotFound = errors.New("not found")
 
 // Source is where the pages get what they show.
 type Source interface {
-	// Runs returns the newest runs first, at most limit. Their plans need no text.
-	Runs(ctx context.Context, limit int) ([]Run, error)
+	// Runs returns the newest runs first, at most limit, of repositories for which within is true. Their plans
+	// need no text.
+	Runs(ctx context.Context, limit int, within func(change.Repo) (bool, error)) ([]Run, error)
 	Run(ctx context.Context, id string) (Run, error)
 	Execution(ctx context.Context, id string) (Execution, error)
 	// RunLog returns the log of one project of a run.
@@ -57,16 +59,19 @@ type Execution struct {
 // Log is a file that may still grow. Done is asked every livelog.Interval for every reader, so it
 // has to answer from memory.
 type Log struct {
+	Repo change.Repo
 	Path string
 	Done func() bool
 }
 
 // Deps is what the pages need.
 type Deps struct {
-	Source Source
-	List   bool // whether "/" lists the newest runs for everyone who can reach the server
-	Now    func() time.Time
-	Log    *slog.Logger
+	Source    Source
+	Audience  Audience
+	People    People // needed where they sign in
+	PublicURL string // without a slash at the end
+	Now       func() time.Time
+	Log       *slog.Logger
 }
 
 //go:embed assets
@@ -76,6 +81,7 @@ type server struct {
 	Deps
 	pages   map[string]*template.Template
 	streams chan struct{} // one token for each open stream
+	rights  rights
 }
 
 // Limits of what one server serves.
@@ -92,16 +98,20 @@ func Handler(d Deps) http.Handler {
 		panic(err) // the folder is embedded above
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.page(s.index))
-	mux.HandleFunc("GET /runs/{id}", s.page(s.run))
-	mux.HandleFunc("GET /runs/{id}/plan/{project}", s.page(s.planText))
-	mux.HandleFunc("GET /runs/{id}/log/{project}", s.page(s.runLog))
-	mux.HandleFunc("GET /runs/{id}/log/{project}/stream", s.page(s.runStream))
-	mux.HandleFunc("GET /executions/{id}", s.page(s.execution))
-	mux.HandleFunc("GET /executions/{id}/log", s.page(s.executionLog))
-	mux.HandleFunc("GET /executions/{id}/log/stream", s.page(s.executionStream))
+	mux.HandleFunc("GET /{$}", s.admit(s.index))
+	mux.HandleFunc("GET /runs/{id}", s.admit(s.run))
+	mux.HandleFunc("GET /runs/{id}/plan/{project}", s.admit(s.planText))
+	mux.HandleFunc("GET /runs/{id}/log/{project}", s.admit(s.runLog))
+	mux.HandleFunc("GET /runs/{id}/log/{project}/stream", s.admit(s.runStream))
+	mux.HandleFunc("GET /executions/{id}", s.admit(s.execution))
+	mux.HandleFunc("GET /executions/{id}/log", s.admit(s.executionLog))
+	mux.HandleFunc("GET /executions/{id}/log/stream", s.admit(s.executionStream))
 	mux.Handle("GET /assets/", cached(http.StripPrefix("/assets/", http.FileServerFS(files))))
-	mux.HandleFunc("GET /", s.page(func(http.ResponseWriter, *http.Request) error { return ErrNotFound }))
+	mux.HandleFunc("GET /signin", s.page(s.signIn))
+	mux.HandleFunc("GET "+callbackPath, s.page(s.signedIn))
+	mux.HandleFunc("POST /signout", s.admit(s.signOut))
+	mux.HandleFunc("GET /signedout", s.page(s.signedOut))
+	mux.HandleFunc("GET /", s.admit(func(http.ResponseWriter, *http.Request) error { return ErrNotFound }))
 	return guarded(mux)
 }
 
@@ -109,7 +119,7 @@ func Handler(d Deps) http.Handler {
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'")
+		h.Set("Content-Security-Policy", "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer") // the address is the key
@@ -136,17 +146,27 @@ func (s *server) page(handle func(http.ResponseWriter, *http.Request) error) htt
 		switch {
 		case err == nil, r.Context().Err() != nil:
 		case errors.Is(err, ErrNotFound):
-			s.sorry(w, http.StatusNotFound, fault.New("There is no such page.", "", "Follow the link in the check of the pull request."))
+			s.sorry(w, r, http.StatusNotFound, fault.New("There is no such page.", "", "Follow the link in the check of the pull request."))
 		case errors.Is(err, errBusy):
 			w.Header().Set("Retry-After", "30")
-			s.sorry(w, http.StatusServiceUnavailable, fault.New("Too many logs are being followed.", "", "Reload the page for its newest text."))
+			s.sorry(w, r, http.StatusServiceUnavailable, fault.New("Too many logs are being followed.", "", "Reload the page for its newest text."))
+		case errors.Is(err, errAnonymous):
+			s.toSignIn(w, r)
+		case errors.Is(err, errStranger):
+			s.sorry(w, r, http.StatusForbidden, fault.New("GitHub did not say who you are.", "It may have taken too long, or you began in another browser or at another address.", "Open "+s.PublicURL+" and sign in again."))
+		case errors.Is(err, errClosed):
+			s.sorry(w, r, http.StatusForbidden, fault.New("The pages are closed.", "Nobody can sign in, so Tollgate cannot tell who may read what.",
+				"Whoever runs Tollgate sets --github-client-id and --github-client-secret-file."))
+		case errors.Is(err, errUnsure):
+			s.Log.WarnContext(r.Context(), "page not shown", "path", r.URL.Path, "error", err)
+			s.sorry(w, r, http.StatusServiceUnavailable, fault.New("GitHub does not say what you may read.", "Until it does, Tollgate shows nothing.", "Try again in a moment."))
 		default:
 			s.Log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "error", err)
-			s.sorry(w, http.StatusInternalServerError, fault.Public(err))
+			s.sorry(w, r, http.StatusInternalServerError, fault.Public(err))
 		}
 	}
 }
 
-func (s *server) sorry(w http.ResponseWriter, status int, f *fault.Error) {
-	s.render(w, status, "error.html", view{Title: http.StatusText(status), Body: f})
+func (s *server) sorry(w http.ResponseWriter, r *http.Request, status int, f *fault.Error) {
+	s.render(w, r, status, "error.html", view{Title: http.StatusText(status), Body: f})
 }
