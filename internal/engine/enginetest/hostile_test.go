@@ -2,10 +2,12 @@ package enginetest_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/engine/enginetest"
 	"github.com/tollgate/tollgate/internal/ghsim"
 )
@@ -212,4 +214,48 @@ func TestGitHubShowsYesterdaysHead(t *testing.T) {
 			t.Errorf("the twin makes %d applies\n%s", n, texts(p))
 		}
 	})
+}
+
+// Another App reports checks of our names, all green, on a plan that is denied: they open nothing, and ours stays
+// what it is. The twin is allowed, and their red ones close nothing either.
+//
+// Covers: T34
+func TestChecksOfOurNameByOthers(t *testing.T) {
+	for name, c := range map[string]struct{ value, theirs, ours string }{
+		"denied":  {"forbidden1", "success", "failure"},
+		"allowed": {"2", "failure", "success"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *enginetest.World) {
+				others, err := w.NewForeign("others")
+				must(t, err)
+				file, text := enginetest.Resource("second", c.value)
+				head, err := w.Repo.Push(ghsim.Push{Branch: "topic", By: enginetest.Ada, Files: map[string]string{file: text}})
+				must(t, err)
+				p, err := w.Repo.OpenPull(ghsim.OpenPull{By: enginetest.Ada, Head: "topic", Title: "Second"})
+				must(t, err)
+				settled(t, w)
+				var ours []int64
+				for _, r := range w.Repo.CheckRuns(head) {
+					ours = append(ours, r.ID)
+				}
+				for range 20 {
+					for _, name := range []string{"tollgate", "tollgate/plan: app", "tollgate/apply: app"} {
+						must(t, others.Check(t.Context(), change.Check{Name: name, HeadSHA: head, Status: "completed", Conclusion: c.theirs, Title: "All is well", Summary: "."}))
+					}
+				}
+				must(t, p.Approve(enginetest.Grace))
+				settled(t, w)
+				says(t, w, p, enginetest.Ada, "/apply")
+				if n, applied := len(w.Cloud.Applies()), c.ours == "success"; n > 1 || (n == 1) != applied {
+					t.Errorf("%d applies of a plan that is %s\n%s", n, name, texts(p))
+				}
+				for _, r := range w.Repo.CheckRuns(head) {
+					if slices.Contains(ours, r.ID) && r.Name == "tollgate" && r.Conclusion != c.ours {
+						t.Errorf("our check is %s, want %s", r.Conclusion, c.ours)
+					}
+				}
+			})
+		})
+	}
 }
