@@ -13,6 +13,7 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/project"
+	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/report"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/workspace"
@@ -109,16 +110,16 @@ func (e *Engine) settleBranch(ctx context.Context, b branchKey) error {
 }
 
 // fetchBranch brings a branch here and returns its head.
-func (e *Engine) fetchBranch(ctx context.Context, b branchKey) (string, error) {
-	token, err := e.cfg.GitHub.Token(ctx, b.Repo)
-	if err != nil {
-		return "", err
-	}
-	c, err := e.cfg.Git.Fetch(ctx, workspace.Fetch{RepoID: b.Repo.ID, URL: e.cfg.GitHub.CloneURL(b.Repo), Token: string(token.Reveal()), BaseRef: b.Ref})
-	if err != nil {
-		return "", fmt.Errorf("fetch %s: %w", b.Ref, err)
-	}
-	return c.Base, nil
+func (e *Engine) fetchBranch(ctx context.Context, b branchKey) (head string, err error) {
+	err = e.cfg.GitHub.WithToken(ctx, b.Repo, func(token redact.Secret) error {
+		c, err := e.cfg.Git.Fetch(ctx, workspace.Fetch{RepoID: b.Repo.ID, URL: e.cfg.GitHub.CloneURL(b.Repo), Token: string(token.Reveal()), BaseRef: b.Ref})
+		if err != nil {
+			return fmt.Errorf("fetch %s: %w", b.Ref, err)
+		}
+		head = c.Base
+		return nil
+	})
+	return head, err
 }
 
 // planOnto plans a pull request again if what its projects are made of is not what it was at its last

@@ -19,6 +19,7 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/project"
+	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/workspace"
 )
@@ -270,11 +271,11 @@ func patiently(ctx context.Context, f func() error) error {
 
 // fetch brings the commits here and computes the merge result.
 func (e *Engine) fetch(ctx context.Context, j *job) error {
+	return e.cfg.GitHub.WithToken(ctx, j.pull.Repo, func(token redact.Secret) error { return e.fetchWith(ctx, j, token) })
+}
+
+func (e *Engine) fetchWith(ctx context.Context, j *job, token redact.Secret) error {
 	repo := j.pull.Repo
-	token, err := e.cfg.GitHub.Token(ctx, repo)
-	if err != nil {
-		return err
-	}
 	f := workspace.Fetch{RepoID: repo.ID, URL: e.cfg.GitHub.CloneURL(repo), Token: string(token.Reveal()), Pull: j.run.Number, BaseRef: j.run.BaseRef}
 	if j.run.GroupSHA != "" {
 		return e.fetchGroup(ctx, j, f)

@@ -109,22 +109,35 @@ func (a *App) CloneURL(repo change.Repo) string {
 	return a.site + "/" + url.PathEscape(repo.Owner) + "/" + url.PathEscape(repo.Name) + ".git"
 }
 
-// Token returns a token with which git may read this one repository, for at least a few minutes.
-// It makes a request about once an hour per repository.
-func (a *App) Token(ctx context.Context, repo change.Repo) (redact.Secret, error) {
+// WithToken lends a token with which git may read this one repository, and nothing else. It is of this call
+// alone, and revoked when use returns. It makes two requests.
+func (a *App) WithToken(ctx context.Context, repo change.Repo, use func(token redact.Secret) error) error {
 	op := operation{"get a token for git", "Contents: read-only"}
 	if err := checkRepo(repo); err != nil {
-		return redact.Secret{}, err
+		return err
 	}
 	s := scope{installation: repo.InstallationID, repository: repo.ID, git: true}
-	token, err := attempt(a, s, func(c *client) (string, error) { return c.auth.token(ctx) })
+	c, err := a.newClient(s)
+	if err != nil {
+		return fmt.Errorf("set up GitHub client: %w", err)
+	}
+	token, err := c.auth.token(ctx)
+	if statusOf(err) == http.StatusUnauthorized { // signed by a clock that the refusal has just put right, as in attempt
+		token, err = c.auth.token(ctx)
+	}
 	if err == nil && token == "" {
 		err = errors.New("GitHub answered without a token")
 	}
 	if err != nil {
-		return redact.Secret{}, op.explain(err)
+		return op.explain(err)
 	}
-	return redact.New(token), nil
+	defer func() {
+		// One that GitHub does not take back ends within the hour, as it would have.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
+		defer cancel()
+		_, _ = c.Apps.RevokeInstallationToken(ctx)
+	}()
+	return use(redact.New(token))
 }
 
 // onRepo runs one request of go-github with access to this repository only.

@@ -130,7 +130,8 @@ func TestTokenReadsOneRepositoryOnly(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	app := f.app()
-	token, err := app.Token(t.Context(), shop)
+	f.on("DELETE /installation/token", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	token, err := lent(t, app, shop)
 	if err != nil || string(token.Reveal()) != "ghs_1" {
 		t.Fatalf("token %q, %v", token.Reveal(), err)
 	}
@@ -139,15 +140,26 @@ func TestTokenReadsOneRepositoryOnly(t *testing.T) {
 		t.Errorf("asked %s with %v", got[0].Path, got[0].Body)
 	}
 
-	again, err := app.Token(t.Context(), shop)
-	if err != nil || string(again.Reveal()) != "ghs_1" || len(f.minted()) != 1 {
-		t.Errorf("second token %q, %v, after %d requests", again.Reveal(), err, len(f.minted()))
+	// No two borrow the same, and each is given back by itself, also when its use failed.
+	var failed redact.Secret
+	broken := errors.New("git failed")
+	if err := app.WithToken(t.Context(), shop, func(s redact.Secret) error { failed = s; return broken }); !errors.Is(err, broken) || string(failed.Reveal()) != "ghs_2" {
+		t.Errorf("second token %q, %v", failed.Reveal(), err)
 	}
-	f.clock.advance(51 * time.Minute)
-	late, err := app.Token(t.Context(), shop)
-	if err != nil || string(late.Reveal()) != "ghs_2" {
-		t.Errorf("token after 51 minutes %q, %v", late.Reveal(), err)
+	var back []string
+	for _, r := range f.requests {
+		back = append(back, r.Method+" "+r.Path+" "+r.Auth)
 	}
+	if diff := cmp.Diff([]string{"DELETE /installation/token token ghs_1", "DELETE /installation/token token ghs_2"}, back); diff != "" {
+		t.Errorf("given back (-want +got):\n%s", diff)
+	}
+}
+
+// lent returns a token as it was while it was lent.
+func lent(t *testing.T, app *github.App, repo change.Repo) (token redact.Secret, err error) {
+	t.Helper()
+	err = app.WithToken(t.Context(), repo, func(s redact.Secret) error { token = s; return nil })
+	return token, err
 }
 
 // Covers: T08
@@ -186,7 +198,7 @@ func TestSuspendedInstallationIsSaid(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.mintFail = refuse(403, "This installation has been suspended")
-	_, err := f.app().Token(t.Context(), shop)
+	_, err := lent(t, f.app(), shop)
 	if flt := wantFault(t, err, github.ErrForbidden); !strings.Contains(flt.What, "suspended") {
 		t.Errorf("the fault says %q", flt.What)
 	}
@@ -293,8 +305,8 @@ func TestNamesCannotLeaveTheirPath(t *testing.T) {
 		if _, err := app.Reviews(t.Context(), repo, 3); err == nil {
 			t.Errorf("%+v: no error from Reviews", repo)
 		}
-		if _, err := app.Token(t.Context(), repo); err == nil {
-			t.Errorf("%+v: no error from Token", repo)
+		if _, err := lent(t, app, repo); err == nil {
+			t.Errorf("%+v: no error from WithToken", repo)
 		}
 	}
 	if len(f.seen())+len(f.minted()) != 0 {

@@ -164,15 +164,15 @@ func TestIdentityOnTheWire(t *testing.T) {
 	crossed := change.Repo{ID: other.ID(), InstallationID: c.repo.InstallationID, Owner: "rival", Name: "shop"}
 	_, err = c.app.Pull(t.Context(), crossed, 1)
 	wantFault(t, err, github.ErrNotFound)
-	_, err = c.app.Token(t.Context(), crossed)
+	_, err = lent(t, c.app, crossed)
 	wantFault(t, err, github.ErrNotFound)
 }
 
+// Covers: T08
 func TestTokenOnTheWire(t *testing.T) {
 	t.Parallel()
 	c := newCompany(t)
-	token, err := c.app.Token(t.Context(), c.repo)
-	must(t, err)
+	var token redact.Secret
 	get := func(path string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL()+path, nil)
 		must(t, err)
@@ -183,11 +183,18 @@ func TestTokenOnTheWire(t *testing.T) {
 		return resp.StatusCode
 	}
 	clone := strings.TrimPrefix(c.app.CloneURL(c.repo), c.URL()) + "/info/refs?service=git-upload-pack"
-	if got := get(clone); got != http.StatusOK {
-		t.Errorf("git with the token: status %d", got)
-	}
-	if got := get("/api/v3/repos/acme/shop/pulls"); got == http.StatusOK {
-		t.Errorf("pull requests with git's token: status %d", got)
+	must(t, c.app.WithToken(t.Context(), c.repo, func(lent redact.Secret) error {
+		token = lent
+		if got := get(clone); got != http.StatusOK {
+			t.Errorf("git with the token: status %d", got)
+		}
+		if got := get("/api/v3/repos/acme/shop/pulls"); got == http.StatusOK {
+			t.Errorf("pull requests with git's token: status %d", got)
+		}
+		return nil
+	}))
+	if got := get(clone); got != http.StatusUnauthorized {
+		t.Errorf("git with the token that was given back: status %d", got)
 	}
 }
 
@@ -290,7 +297,7 @@ func TestRequestsOfARun(t *testing.T) {
 	t.Parallel()
 	c := newCompany(t)
 	p := c.pull(t)
-	_, err := c.app.Token(t.Context(), c.repo)
+	_, err := lent(t, c.app, c.repo)
 	must(t, err)
 	_, err = c.app.Pull(t.Context(), c.repo, p.Number())
 	must(t, err)
@@ -298,7 +305,7 @@ func TestRequestsOfARun(t *testing.T) {
 
 	pull, err := c.app.Pull(t.Context(), c.repo, p.Number())
 	must(t, err)
-	_, err = c.app.Token(t.Context(), c.repo)
+	_, err = lent(t, c.app, c.repo)
 	must(t, err)
 	check := checkWith(4)
 	check.HeadSHA = pull.HeadSHA
@@ -312,7 +319,7 @@ func TestRequestsOfARun(t *testing.T) {
 	for _, r := range c.Requests()[before:] {
 		got[r.Method]++
 	}
-	if want := map[string]int{"GET": 1, "POST": 2, "PATCH": 1}; !maps.Equal(want, got) {
+	if want := map[string]int{"GET": 1, "POST": 3, "PATCH": 1, "DELETE": 1}; !maps.Equal(want, got) {
 		t.Errorf("requests %v, want %v", got, want)
 	}
 }

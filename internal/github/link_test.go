@@ -106,7 +106,7 @@ func TestTokensAreAskedForAgain(t *testing.T) {
 		}
 		answer(201, `{"token":"ghs_x","expires_at":"2099-01-01T00:00:00Z"}`)(w, r)
 	}
-	token, err := f.app().Token(t.Context(), shop)
+	token, err := lent(t, f.app(), shop)
 	if err != nil || string(token.Reveal()) != "ghs_x" || calls != 3 {
 		t.Errorf("%q, %v after %d requests", token.Reveal(), err, calls)
 	}
@@ -116,7 +116,7 @@ func TestAnswerWithoutATokenIsAnError(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.mintFail = answer(201, `{}`)
-	_, err := f.app().Token(t.Context(), shop)
+	_, err := lent(t, f.app(), shop)
 	wantFault(t, err, github.ErrUnavailable)
 }
 
