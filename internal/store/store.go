@@ -72,10 +72,11 @@ func OpenToRead(ctx context.Context, file string) (*DB, error) {
 }
 
 func openPool(file string, q url.Values) (*sql.DB, error) {
-	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: file}).EscapedPath()+"?"+q.Encode())
+	c, err := newConnector("file:" + (&url.URL{Path: file}).EscapedPath() + "?" + q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	pool := sql.OpenDB(c)
 	pool.SetMaxOpenConns(1) // SQLite has one writer; a pool of several only meets SQLITE_BUSY
 	return pool, nil
 }
