@@ -71,6 +71,10 @@ func (w *World) Boot() error {
 	if s.DB, err = store.Open(ctx, filepath.Join(w.dir, databaseFile)); err != nil {
 		return err
 	}
+	// A kill leaves what the kernel has, and nothing here plays the loss of power.
+	if _, err = s.DB.Pool().ExecContext(ctx, `pragma synchronous = off`); err != nil {
+		return errors.Join(err, s.DB.Close())
+	}
 	if s.artifacts, err = artifact.Open(filepath.Join(w.dir, "artifacts"), filepath.Join(w.dir, "artifact.key")); err != nil {
 		return errors.Join(err, s.DB.Close())
 	}
