@@ -44,9 +44,7 @@ func confinement(ctx context.Context, s settings, environ []string, log *slog.Lo
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	if err := confine.Check(ctx, self); err != nil {
-		return nil, fault.Wrap(err, "This machine cannot confine what a plan runs.",
-			"A plan runs code of the pull request, which could then read the App's key, the database and the credentials of applies.",
-			"It takes Linux 5.12 with user name spaces for this user (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), and in a container a /proc without masks. If everyone who can open a pull request may see all that, say so with --sandbox=off.")
+		return nil, cannotConfine(err)
 	}
 	c := &terraform.Confinement{Program: self, Limits: confine.Limits{Memory: int64(s.SandboxMemory) << 20, Disk: maxDisk, Entries: maxEntries,
 		Processes: maxProcesses, OpenFiles: maxOpenFiles}}
@@ -67,6 +65,13 @@ func confinement(ctx context.Context, s settings, environ []string, log *slog.Lo
 	c.Download = c.Run
 	c.Download.Hosts = append(slices.Clone(c.Run.Hosts), sources...)
 	return c, nil
+}
+
+// cannotConfine says why the server does not start on a machine that cannot make rooms.
+func cannotConfine(cause error) error {
+	return fault.Wrap(cause, "This machine cannot confine what a plan runs.",
+		"A plan runs code of the pull request, which could then read the App's key, the database and the credentials of applies.",
+		strings.Join(confine.Remedies(), "\n")+"\nIf everyone who can open a pull request may see all that anyway, say so with --sandbox=off.")
 }
 
 // ways are the ways out for plans and applies: the cloud, what the operator lists, and what the

@@ -9,11 +9,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tollgate/tollgate/infrastructure"
+	"github.com/tollgate/tollgate/internal/confine"
 	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/sandbox"
 	"github.com/tollgate/tollgate/internal/toolchain"
@@ -69,7 +71,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		listen = "127.0.0.1:0"
 	}
 	w, err := sandbox.Start(ctx, sandbox.Config{Dir: dir, Bot: self, Terraform: found.Terraform, Python: found.Python, Mirrors: found.Mirrors,
-		Environ: os.Environ(), Listen: listen, Logger: log})
+		Environ: os.Environ(), Listen: listen, Logger: log, Args: d.walls(ctx, self)})
 	if err != nil {
 		return fmt.Errorf("start the demo: %w", err)
 	}
@@ -80,6 +82,21 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return d.tell(ctx, w)
 	}
 	return d.play(ctx, w)
+}
+
+// walls are the flags for the server's sandbox. The demo runs nobody's code but its own, so it goes
+// on where the machine cannot make one, and says so.
+func (d *demo) walls(ctx context.Context, self string) []string {
+	err := confine.Check(ctx, self)
+	if err == nil {
+		return nil
+	}
+	fmt.Fprintf(d.out, `This machine cannot confine what a plan runs, so the demo goes on without a sandbox.
+  A server would not start here unless it is told to, with --sandbox=off. What would help:
+  %s
+  Cause: %v
+`, strings.Join(confine.Remedies(), "\n  "), err)
+	return []string{"--sandbox=off"}
 }
 
 // dir is an empty directory for the demo, and what removes it if nobody asked to keep it.

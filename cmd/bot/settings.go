@@ -44,17 +44,17 @@ type settings struct {
 	ApplyLimit       time.Duration `name:"apply-limit" default:"6h" usage:"how long an apply may take before it is asked to stop"`
 	ApplyGrace       time.Duration `name:"apply-grace" default:"30m" usage:"how long an apply may take to stop before it is killed"`
 	Terraform        string        `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
-	ProviderDirs     string        `name:"provider-mirror" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
+	ProviderDirs     string        `name:"provider-mirror" list:"yes" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
 	Policies         string        `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
 	PolicyDigest     string        `name:"organisation-policies-digest" usage:"sha256:… of the organisation's policies; with any other the server does not start"`
-	Sandbox          string        `name:"sandbox" default:"off" usage:"on, or off: code of pull requests then sees and reaches all that the server does"`
-	Egress           string        `name:"egress" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
-	SandboxPaths     string        `name:"sandbox-paths" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
+	Sandbox          string        `name:"sandbox" default:"on" usage:"on, or off: code of pull requests then sees and reaches all that the server does"`
+	Egress           string        `name:"egress" list:"yes" usage:"further hosts that plans and applies may reach, separated by commas: example.com, *.example.com, example.com:8443"`
+	SandboxPaths     string        `name:"sandbox-paths" list:"yes" usage:"further paths that plans and applies may see, separated by commas; PATH:rw may be changed"`
 	SandboxMemory    int           `name:"sandbox-memory" default:"4096" usage:"memory that Terraform and its providers may use for one plan or apply, in MiB"`
 	PlanRole         string        `name:"aws-plan-role" usage:"ARN of the role that plans run with; it needs to read, and to lock the state (default: the server's own credentials)"`
 	ApplyRole        string        `name:"aws-apply-role" usage:"ARN of the role that applies run with (default: the server's own credentials)"`
 	RoleMinutes      int           `name:"aws-role-minutes" default:"60" usage:"minutes that a role's credentials last; an apply that takes longer fails half-way"`
-	TerraformVars    string        `name:"terraform-env" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
+	TerraformVars    string        `name:"terraform-env" list:"yes" usage:"further environment variables to hand to Terraform, separated by commas; AWS_*, TF_VAR_* and proxy variables always are"`
 }
 
 // fields calls f for each setting with its flag name and its place in s.
@@ -72,6 +72,10 @@ func (s *settings) register(flags *pflag.FlagSet) {
 		name, usage := field.Tag.Get("name"), field.Tag.Get("usage")
 		switch p := v.Addr().Interface().(type) {
 		case *string:
+			if field.Tag.Get("list") != "" {
+				flags.Var(&several{text: p}, name, usage)
+				return
+			}
 			flags.StringVar(p, name, field.Tag.Get("default"), usage)
 		case *int:
 			if text := field.Tag.Get("default"); text != "" {
@@ -85,6 +89,29 @@ func (s *settings) register(flags *pflag.FlagSet) {
 			flags.DurationVar(p, name, *p, usage)
 		}
 	})
+}
+
+// several is a flag for a list, which may be given more than once.
+type several struct {
+	text  *string
+	given bool
+}
+
+func (l *several) Type() string { return "list" }
+
+func (l *several) String() string {
+	if l.text == nil { // pflag asks a flag without a value for its default
+		return ""
+	}
+	return *l.text
+}
+
+func (l *several) Set(value string) error {
+	if l.given {
+		value = *l.text + "," + value
+	}
+	*l.text, l.given = value, true
+	return nil
 }
 
 // envName is the environment variable of a flag: TOLLGATE_GITHUB_URL for --github-url.

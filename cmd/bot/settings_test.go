@@ -301,6 +301,17 @@ func starts(t *testing.T, args []string) {
 	}
 }
 
+func TestListsMayBeGivenInPieces(t *testing.T) {
+	t.Parallel()
+	s, err := load(t, "", map[string]string{"TOLLGATE_EGRESS": "c.example"}, append(slices.Clone(enough), "--egress=a.example", "--egress=b.example,*.b.example")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a.example", "b.example", "*.b.example"}; !slices.Equal(list(s.Egress), want) {
+		t.Errorf("%q, want %q", list(s.Egress), want)
+	}
+}
+
 func TestServeRefusesToStart(t *testing.T) {
 	t.Parallel()
 	key, secret := file(t, "key.pem", rsaKey(t)), file(t, "secret", strings.Repeat("s", 32))

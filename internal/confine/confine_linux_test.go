@@ -1,6 +1,8 @@
 package confine_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/tollgate/tollgate/internal/confine"
 )
@@ -224,5 +227,19 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	if err := confine.Check(t.Context(), self()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A program that knows nothing of rooms does not keep anybody waiting.
+func TestCheckEnds(t *testing.T) {
+	t.Parallel()
+	silent := filepath.Join(t.TempDir(), "silent")
+	if err := os.WriteFile(silent, []byte("#!/bin/sh\nsleep 1000 & wait\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := confine.Check(ctx, silent); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v", err)
 	}
 }

@@ -23,6 +23,9 @@ func OpenSupervised(string, ...*os.File) (*Room, error) { return nil, errLinux }
 // Check fails.
 func Check(context.Context, string) error { return errLinux }
 
+// Remedies names the one there is.
+func Remedies() []string { return []string{"Use Linux 5.12 or newer."} }
+
 // Enter fails.
 func (*Room) Enter(Plan) error { return errLinux }
 

@@ -206,14 +206,28 @@ func Supervise(program string) int {
 	}
 }
 
-// Check says whether this machine can confine, by making a room and running program in it.
+// checkPatience is how long it may take to make a room, on a machine that has other things to do.
+const checkPatience = 30 * time.Second
+
+// Check says whether this machine can confine, by making a room and running program in it. A program
+// that knows nothing of rooms does not answer, or starts something else; it is killed in the end.
 func Check(ctx context.Context, program string) error {
+	ctx, cancel := context.WithTimeout(ctx, checkPatience)
+	defer cancel()
+	err := check(ctx, program)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s does not answer in a room of its own: %w", program, ctx.Err())
+	}
+	return err
+}
+
+func check(ctx context.Context, program string) error {
 	r, err := Open(program)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	stop := context.AfterFunc(ctx, r.Close)
+	stop := context.AfterFunc(ctx, func() { _ = r.first.Process.Kill() })
 	defer stop()
 	if err := r.Enter(Plan{ReadOnly: []string{program}}); err != nil {
 		return err

@@ -22,20 +22,27 @@ import (
 //	ratio        from webhook to finished check, divided by the naive time, medians
 //	round-trips  requests in a row: what a delay of every answer of GitHub adds, divided by the delay
 //	processes    Terraform processes of one plan, the most
+//	sandbox-%    what the sandbox adds from webhook to finished check, medians
 func BenchmarkWebhookToCheck(b *testing.B) {
 	found := parts(b, toolchain.Terraform, toolchain.Git, toolchain.Moto, toolchain.Providers)
-	w := start(b, sandbox.Config{Terraform: found.Terraform, Python: found.Python, Mirrors: found.Mirrors})
-	p, err := w.ProposeScaling("season", 30, 31)
-	if err != nil {
-		b.Fatal(err)
+	warm := func(args ...string) *sandbox.World {
+		w := start(b, sandbox.Config{Terraform: found.Terraform, Python: found.Python, Mirrors: found.Mirrors, Args: args})
+		p, err := w.ProposeScaling("season", 30, 31)
+		if err != nil {
+			b.Fatal(err)
+		}
+		await(b, w, p.Info().HeadSHA, "tollgate") // the repository is warm from here on
+		return w
 	}
-	await(b, w, p.Info().HeadSHA, "tollgate") // the repository is warm from here on
-	var near, far, ours, naive []float64
+	w, openly := warm(), warm("--sandbox=off")
+	var near, far, ours, theirs, naive []float64
 	most := 0
 	for i := 0; b.Loop(); i++ {
 		took, ran := onePush(b, w, 32+2*i)
 		ours, near = append(ours, took), append(near, took-ran.seconds)
 		most = max(most, ran.count)
+		took, _ = onePush(b, openly, 32+i)
+		theirs = append(theirs, took)
 		naive = append(naive, naivePlan(b, w, found, w.Repo.Ref("refs/heads/season")))
 		slow := w.GitHub.Delay(ghsim.Match{}, roundTrip)
 		took, ran = onePush(b, w, 33+2*i)
@@ -46,6 +53,7 @@ func BenchmarkWebhookToCheck(b *testing.B) {
 	b.ReportMetric(median(ours)/median(naive), "ratio")
 	b.ReportMetric((median(far)-median(near))/roundTrip.Seconds(), "round-trips")
 	b.ReportMetric(float64(most), "processes")
+	b.ReportMetric(100*(median(ours)/median(theirs)-1), "sandbox-%")
 	b.ReportMetric(0, "ns/op")
 }
 

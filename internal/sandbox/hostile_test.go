@@ -166,11 +166,12 @@ func TestNothingIsGreenWithoutAVerdict(t *testing.T) {
 // Covers: R13
 func TestFailedApplyIsNotRepeatedByTheMerge(t *testing.T) {
 	t.Parallel()
-	marks := filepath.Join(t.TempDir(), "marks")
+	dir := t.TempDir()
+	marks := filepath.Join(dir, "marks")
 	code := func(count int) string {
 		return fmt.Sprintf("resource \"terraform_data\" \"a\" {\n  count = %d\n  provisioner \"local-exec\" {\n    when    = destroy\n    command = \"echo x >> %s; exit 1\"\n  }\n}\n", count, marks)
 	}
-	w := startSmall(t, code(0), lenient(t)...)
+	w := startSmall(t, code(0), lenient(t, dir)...)
 	w.Repo.Protect("main", ghsim.Protection{})
 	first := propose(t, w, "make", map[string]string{"app/main.tf": code(1)})
 	want(t, w, first.Info().HeadSHA, "tollgate", "success")
@@ -229,7 +230,7 @@ func TestSettingsOfTheDefaultBranchHoldForEveryBase(t *testing.T) {
 func TestCancelledRunIsNoVerdict(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one, lenient(t)...)
+	w := startSmall(t, one, lenient(t, g.url)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	head := p.Info().HeadSHA
 	<-g.reached

@@ -118,7 +118,7 @@ func TestWhoPushedIsAskedOfGitHub(t *testing.T) {
 func TestApprovalsThatAreNone(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one, lenient(t)...)
+	w := startSmall(t, one, lenient(t, g.url)...)
 	p := propose(t, w, "two", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	<-g.reached
 	approve(t, p) // blind: the plan is not there yet

@@ -330,7 +330,7 @@ data "terraform_remote_state" "gone" {
 			if err := os.WriteFile(state, []byte(`{"version": 4, "terraform_version": "1.11.4", "serial": 1, "lineage": "a", "outputs": {}, "resources": []}`), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/a.rego": policy}, lenient(t)...)
+			w := startWith(t, map[string]string{"app/main.tf": one, "policies/plan/a.rego": policy}, lenient(t, dir)...)
 			p := propose(t, w, "blind", map[string]string{"app/main.tf": fmt.Sprintf(once, marker, marker, state)})
 			want(t, w, p.Info().HeadSHA, "tollgate", "success")
 			approve(t, p)
@@ -365,7 +365,7 @@ func TestServerKilledWhileItLooksAtTheResult(t *testing.T) {
 				}
 				fmt.Fprint(w, `{"version":4,"terraform_version":"1.11.0","serial":1,"lineage":"x","outputs":{},"resources":[]}`)
 			})
-			w := startSmall(t, "# Empty.\n", lenient(t)...)
+			w := startSmall(t, "# Empty.\n", lenient(t, url)...)
 			p := propose(t, w, "waiting", map[string]string{"app/main.tf": fmt.Sprintf(waiting, url)})
 			head := p.Info().HeadSHA
 			want(t, w, head, "tollgate/plan: app", "success")

@@ -53,7 +53,7 @@ func newGate(t *testing.T) gate {
 func TestPushDuringPlanSupersedesIt(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one, lenient(t)...)
+	w := startSmall(t, one, lenient(t, g.url)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	old := p.Info().HeadSHA
 	<-g.reached // the plan is under way
@@ -70,7 +70,7 @@ func TestPushDuringPlanSupersedesIt(t *testing.T) {
 func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 	t.Parallel()
 	g := newGate(t)
-	w := startSmall(t, one, lenient(t)...)
+	w := startSmall(t, one, lenient(t, g.url)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	head := p.Info().HeadSHA
 	<-g.reached
@@ -91,8 +91,8 @@ func TestCloseCancelsAndReopenPlansAgain(t *testing.T) {
 // Covers: R03, R10
 func TestServerKilledDuringAPlanMakesItAgain(t *testing.T) {
 	t.Parallel()
-	g := newGate(t)
-	w := startSmall(t, one, lenient(t)...)
+	g, second := newGate(t), newGate(t)
+	w := startSmall(t, one, lenient(t, g.url, second.url)...)
 	p := propose(t, w, "slow", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	<-g.reached
 	if err := w.Bot.Kill(); err != nil {
@@ -116,7 +116,7 @@ func TestServerKilledDuringAPlanMakesItAgain(t *testing.T) {
 		}
 	}
 	// An orderly stop does the same.
-	g = newGate(t)
+	g = second
 	p = propose(t, w, "slower", map[string]string{"app/main.tf": fmt.Sprintf(waiting, g.url)})
 	<-g.reached
 	if err := w.Bot.Stop(); err != nil {

@@ -17,13 +17,27 @@ import (
 )
 
 // lenient are flags by which the code of a test may run provisioners and read a state from the test's own
-// server or files. Everything else is refused as ever.
-func lenient(t testing.TB) []string {
+// server or files. Everything else is refused as ever. Places are where the code gets to in spite of
+// the sandbox: addresses of servers, and paths that it may change.
+func lenient(t testing.TB, places ...string) []string {
 	t.Helper()
-	return organisation(t, map[string]string{
+	return append(outside(places...), organisation(t, map[string]string{
 		"source/execution/levels.yaml": "levels:\n  provisioner: warn\n  file-path: warn\n",
 		"source/state/levels.yaml":     "levels:\n  remote-state: warn\n",
-	})
+	})...)
+}
+
+// outside are flags for places that plans and applies get to beside their rooms: addresses of servers,
+// and paths, which they may change. A path has to be there when the server is asked to plan.
+func outside(places ...string) (flags []string) {
+	for _, p := range places {
+		if host, ok := strings.CutPrefix(p, "http://"); ok {
+			flags = append(flags, "--egress="+host)
+		} else {
+			flags = append(flags, "--sandbox-paths="+p+":rw")
+		}
+	}
+	return flags
 }
 
 // organisation are flags for policies of an organisation.
@@ -46,8 +60,8 @@ func organisation(t testing.TB, files map[string]string) []string {
 	return []string{"--organisation-policies=" + dir, "--organisation-policies-digest=" + set.Digest}
 }
 
-// recorder is a Terraform that notes every start.
-func recorder(t *testing.T, terraform string) (program string, started func() string) {
+// recorder is a Terraform that notes every start, and the flags by which it can.
+func recorder(t *testing.T, terraform string) (program string, flags []string, started func() string) {
 	t.Helper()
 	dir := t.TempDir()
 	program, log := filepath.Join(dir, "terraform"), filepath.Join(dir, "log")
@@ -55,7 +69,7 @@ func recorder(t *testing.T, terraform string) (program string, started func() st
 	if err := os.WriteFile(program, []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	return program, func() string {
+	return program, append(outside(dir), "--sandbox-paths="+terraform), func() string {
 		b, err := os.ReadFile(log)
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
@@ -76,9 +90,9 @@ func recorder(t *testing.T, terraform string) (program string, started func() st
 func TestNothingOfRefusedCodeIsRun(t *testing.T) {
 	t.Parallel()
 	found := parts(t, toolchain.Terraform, toolchain.Git)
-	program, started := recorder(t, found.Terraform)
+	program, flags, started := recorder(t, found.Terraform)
 	canary := filepath.Join(t.TempDir(), "canary")
-	w := start(t, sandbox.Config{Terraform: program, Files: small(one)})
+	w := start(t, sandbox.Config{Terraform: program, Files: small(one), Args: append(flags, outside(filepath.Dir(canary))...)})
 	cases := []struct {
 		branch     string
 		files      map[string]string

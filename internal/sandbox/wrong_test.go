@@ -138,7 +138,8 @@ func put(t *testing.T, method, url, body string) {
 // Covers: R21
 func TestGitHubDownLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := startSmall(t, one, lenient(t)...)
+	g := newGate(t)
+	w := startSmall(t, one, lenient(t, g.url)...)
 	down := w.GitHub.Inject(ghsim.Match{Path: "/**"}, ghsim.Fault{Status: http.StatusInternalServerError})
 	p := propose(t, w, "two", map[string]string{"app/main.tf": strings.Replace(one, "one", "two", 1)})
 	head := p.Info().HeadSHA
@@ -147,7 +148,6 @@ func TestGitHubDownLosesNothing(t *testing.T) {
 	down.Clear()
 	want(t, w, head, "tollgate", "success")
 	// And while a plan is under way: the result is reported when GitHub is back.
-	g := newGate(t)
 	if _, err := w.Repo.Push(ghsim.Push{Branch: "two", By: sandbox.Author, Message: "Slow", Files: map[string]string{"app/main.tf": strings.Replace(waiting, "%q", `"`+g.url+`"`, 1)}}); err != nil {
 		t.Fatal(err)
 	}

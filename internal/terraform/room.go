@@ -73,22 +73,8 @@ func (t *Terraform) enter(p confine.Plan) (place, error) {
 	return &room{t: t, room: r, plan: p}, nil
 }
 
-// emptyRoom takes the room that was made ahead, and makes the next one meanwhile: a plan does not
-// wait for processes to start.
+// emptyRoom takes the room that was made ahead: a plan does not wait for processes to start.
 func (t *Terraform) emptyRoom() (*confine.Room, error) {
-	defer func() {
-		go func() {
-			r, err := confine.OpenSupervised(t.cfg.Confinement.Program)
-			if err != nil {
-				return // the next plan says why
-			}
-			select {
-			case t.ahead <- r:
-			default:
-				r.Close()
-			}
-		}()
-	}()
 	select {
 	case r := <-t.ahead:
 		return r, nil
@@ -97,7 +83,24 @@ func (t *Terraform) emptyRoom() (*confine.Room, error) {
 	}
 }
 
-func (r *room) close()            { r.room.Close() }
+// makeAhead makes the next room, at a time when nobody waits for it.
+func (t *Terraform) makeAhead() {
+	r, err := confine.OpenSupervised(t.cfg.Confinement.Program)
+	if err != nil {
+		return // the next plan says why
+	}
+	select {
+	case t.ahead <- r:
+	default:
+		r.Close()
+	}
+}
+
+func (r *room) close() {
+	r.room.Close()
+	go r.t.makeAhead()
+}
+
 func (r *room) refused() []string { return r.found }
 
 func (r *room) run(ctx context.Context, c Command, stdout, stderr io.Writer) (int, error) {

@@ -76,7 +76,11 @@ func New(ctx context.Context, cfg Config) (*Terraform, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Terraform{cfg: cfg, version: v, ahead: make(chan *confine.Room, 1)}, nil
+	t := &Terraform{cfg: cfg, version: v, ahead: make(chan *confine.Room, 1)}
+	if cfg.Confinement != nil {
+		go t.makeAhead()
+	}
+	return t, nil
 }
 
 // Version is the version of the binary, such as "1.11.4".
