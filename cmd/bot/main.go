@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string) int {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), auditCommand(), resolveCommand(), runnerCommand(), judgeCommand(), confinedCommand())
+	root.AddCommand(serveCommand(), checkCommand(), demoCommand(), doctorCommand(), auditCommand(), resolveCommand(), runnerCommand(), judgeCommand(), confinedCommand())
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var status exitStatus

@@ -39,6 +39,12 @@ func loadKey(store *os.Root, file string) ([]byte, error) {
 	return key, err
 }
 
+// CheckKey reports whether a key file can be used. It is fs.ErrNotExist if there is none yet.
+func CheckKey(file string) error {
+	_, err := readKey(file)
+	return err
+}
+
 func readKey(file string) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {

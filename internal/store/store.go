@@ -91,6 +91,18 @@ func unopened(file string, err error) error {
 		"Check that the directory exists, is writable by this user and has free space.")
 }
 
+// Examine has SQLite look for damage.
+func (d *DB) Examine(ctx context.Context) error {
+	var found string
+	if err := d.sql.QueryRowContext(ctx, "pragma quick_check(1)").Scan(&found); err != nil {
+		return fmt.Errorf("examine database: %w", err)
+	}
+	if found != "ok" {
+		return fault.New("The database is damaged: "+found+".", "What it says of approvals and applies cannot be relied on.", "Stop the server, and restore the database from a backup.")
+	}
+	return nil
+}
+
 // Pool is the connection pool, for the queue, which shares transactions with the store.
 func (d *DB) Pool() *sql.DB { return d.sql }
 

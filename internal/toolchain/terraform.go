@@ -81,6 +81,18 @@ func (s *search) usableTerraform(ctx context.Context, path string) (usable, unfi
 	return path, ""
 }
 
+// TerraformVersion asks a program which version it is.
+func TerraformVersion(ctx context.Context, path string) (string, error) {
+	v, err := terraformVersion(ctx, path)
+	switch {
+	case err != nil:
+		return "", fault.Wrap(err, "The program "+path+" does not tell its version.", "Every plan needs Terraform.", "Correct --terraform, or leave it out to use the one on PATH.")
+	case v.LessThan(version.Must(version.NewVersion(terraformMinimum))):
+		return "", fault.New(fmt.Sprintf("Terraform at %s is %s, and %s or newer is needed.", path, v, terraformMinimum), "Every plan needs it.", "Name a newer one with --terraform.")
+	}
+	return v.String(), nil
+}
+
 func terraformVersion(ctx context.Context, path string) (*version.Version, error) {
 	cmd := exec.CommandContext(ctx, path, "version", "-json")
 	// An inherited TF_CLI_CONFIG_FILE that names no file would fail even this, and a check for
