@@ -81,14 +81,14 @@ func TestEverySettingCanComeFromEverywhere(t *testing.T) {
 		ClientID: "Iv1.0", ClientSecretFile: "/client", WebAccess: "auto",
 		Database: "sqlite:/db", Artifacts: "file:/a", ArtifactKey: "file:/k", DataDir: "/data", Workers: 3, Terraform: "/tf", ProviderDirs: "/m,/n", TerraformVars: "A,B",
 		Reconcile: 30 * time.Second, PlanMaxAge: 2 * time.Hour, ApplyLimit: 3 * time.Hour, ApplyGrace: time.Minute,
-		PlanRole: "arn:p", ApplyRole: "arn:a", RoleMinutes: 90, Sandbox: "on", Egress: "example.com", SandboxPaths: "/s", SandboxMemory: 1024,
+		PlanRole: "arn:p", ApplyRole: "arn:a", RoleMinutes: 90, Sandbox: "off", Egress: "example.com", SandboxPaths: "/s", SandboxMemory: 1024,
 		Policies: "/p", PolicyDigest: "sha256:0", PolicyTimeout: 5, PolicyMemory: 512}
 	values := map[string]string{"listen": ":1", "public-url": "https://t.example", "github-url": "https://g.example", "github-app-id": "123456789012",
 		"github-app-key-file": "/key", "github-webhook-secret-file": "/secret", "github-client-id": "Iv1.0", "github-client-secret-file": "/client", "web-access": "auto", "database": "sqlite:/db", "artifacts": "file:/a", "artifact-key": "file:/k",
 		"data-dir": "/data", "workers": "3", "terraform": "/tf", "provider-mirror": "/m,/n", "terraform-env": "A,B",
 		"policy-timeout": "5", "policy-memory": "512",
 		"reconcile-every": "30s", "plan-max-age": "2h", "apply-limit": "3h", "apply-grace": "1m",
-		"aws-plan-role": "arn:p", "aws-apply-role": "arn:a", "aws-role-minutes": "90", "sandbox": "on", "egress": "example.com", "sandbox-paths": "/s", "sandbox-memory": "1024",
+		"aws-plan-role": "arn:p", "aws-apply-role": "arn:a", "aws-role-minutes": "90", "sandbox": "off", "egress": "example.com", "sandbox-paths": "/s", "sandbox-memory": "1024",
 		"organisation-policies": "/p", "organisation-policies-digest": "sha256:0"}
 	var flags []string
 	env, config := map[string]string{}, ""
