@@ -268,6 +268,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if err := os.RemoveAll(filepath.Join(e.cfg.DataDir, "work")); err != nil {
 		return fmt.Errorf("clear the workspaces of an earlier process: %w", err)
 	}
+	if err := e.sweep(ctx); err != nil {
+		return err
+	}
 	if err := e.rediscover(ctx); err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func (e *Engine) evidence(ctx context.Context, x store.Execution, p store.Plan) 
 		err = fault.New("The database has lost the plan.", "So there is nothing to compare with.", "Compare the infrastructure with the pull request yourself.")
 	}
 	if err == nil {
-		result, err := e.planApplied(limited, x, run, p, "evidence")
+		result, err := e.planApplied(limited, x, run, p, evidenceDir)
 		if err == nil {
 			return &change.Evidence{Counts: result.Summary.Counts, Changes: result.Summary.Changes}, nil
 		}
@@ -78,7 +78,7 @@ func (e *Engine) evidence(ctx context.Context, x store.Execution, p store.Plan) 
 
 // erroredStateFile is what Terraform leaves when it cannot save the state: the only record of what was done.
 func (e *Engine) erroredStateFile(x store.Execution) string {
-	return filepath.Join(e.ExecutionDir(x.ID), "tree", filepath.FromSlash(x.Project.Dir), "errored.tfstate")
+	return filepath.Join(e.ExecutionDir(x.ID), treeDir, filepath.FromSlash(x.Project.Dir), "errored.tfstate")
 }
 
 func (e *Engine) hasErroredState(x store.Execution) bool {

@@ -62,7 +62,7 @@ func (e *Engine) layOut(ctx context.Context, x store.Execution, j *job, p store.
 		return runner.Spec{}, err
 	}
 	m := *s.Module
-	m.Root = filepath.Join(dir, "tree")
+	m.Root = filepath.Join(dir, treeDir)
 	// What is done before the claim only reads.
 	if m.Environ, err = e.mint(ctx, cloud.Plan, j.pull.Repo, x.Number, x.CommitSHA, p); err != nil {
 		return runner.Spec{}, err
@@ -70,7 +70,7 @@ func (e *Engine) layOut(ctx context.Context, x store.Execution, j *job, p store.
 	if _, err := e.cfg.Git.Checkout(ctx, j.run.RepoID, j.run.Tree, m.Root); err != nil {
 		return runner.Spec{}, err
 	}
-	file := filepath.Join(dir, "plan.tfplan")
+	file := filepath.Join(dir, planFile)
 	if err := os.WriteFile(file, plan, 0o600); err != nil {
 		return runner.Spec{}, err
 	}
@@ -258,10 +258,10 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	e.cfg.At(EndAfter)
 	e.cfg.Ended("apply", string(state))
 	e.cfg.Logger.Info("apply ended", "execution", x.ID, "project", x.Project.Name, "state", state)
-	dir := e.ExecutionDir(x.ID)
-	// What is secret in clear; a state that was not saved is kept encrypted by now.
-	_ = os.Remove(filepath.Join(dir, "plan.tfplan"))
-	_ = os.RemoveAll(filepath.Join(dir, "tree"))
+	// A state that was not saved is kept encrypted by now.
+	if err := e.clear(x.ID); err != nil {
+		e.cfg.Logger.Error("remove what an apply has left; the next start tries again", "execution", x.ID, "error", err)
+	}
 	e.reportSoon(pullKey{x.RepoID, x.Number})
 	return nil
 }

@@ -77,7 +77,7 @@ func (e *Engine) proof(ctx context.Context, x store.Execution, p store.Plan) (*c
 	if err != nil {
 		return nil, err
 	}
-	result, err := e.planApplied(ctx, x, j.run, p, "proof")
+	result, err := e.planApplied(ctx, x, j.run, p, proofDir)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (e *Engine) planApplied(ctx context.Context, x store.Execution, run store.R
 	defer os.RemoveAll(dir)
 	// A fresh checkout: what was applied could have left something in the other.
 	m := *s.Module
-	m.Root = filepath.Join(dir, "tree")
+	m.Root = filepath.Join(dir, treeDir)
 	pull, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Pull, error) { return tx.Pull(ctx, x.RepoID, x.Number) })
 	if err != nil {
 		return nil, fmt.Errorf("read pull request: %w", err)

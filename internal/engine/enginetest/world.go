@@ -296,6 +296,12 @@ func (w *World) Runs(number int) ([]store.Run, error) {
 	})
 }
 
+// Plans are the files of plans that lie in clear in the server's directory.
+func (w *World) Plans() []string {
+	files, _ := filepath.Glob(filepath.Join(w.dir, "executions", "*", "plan.tfplan")) // the pattern is right
+	return files
+}
+
 // Executions are those of a pull request, oldest first.
 func (w *World) Executions(number int) ([]store.Execution, error) {
 	return store.Read(context.Background(), w.Server().DB, func(tx *store.Tx) ([]store.Execution, error) {

@@ -64,7 +64,7 @@ func conclusion(w *enginetest.World, pull *ghsim.Pull, name string) string {
 }
 
 // A server that ends anywhere on the way of a change, and is started again, ends in the same as one
-// that never did, or says that the apply was not started; and nothing happens twice.
+// that never did, or says that the apply was not started; nothing happens twice, and no plan is left in clear.
 //
 // Covers: R01, R04, R07, R08
 func TestServerEndsAnywhere(t *testing.T) {
@@ -118,6 +118,9 @@ func TestServerEndsAnywhere(t *testing.T) {
 					}
 					if got := conclusion(w, pull, "tollgate/apply: "+enginetest.Project); got != check {
 						t.Errorf("check %q, want %q", got, check)
+					}
+					if left := w.Plans(); len(left) > 0 {
+						t.Errorf("plans are left in clear: %q", left)
 					}
 				})
 			})
