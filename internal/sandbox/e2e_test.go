@@ -26,19 +26,27 @@ import (
 	"github.com/tollgate/tollgate/internal/toolchain"
 )
 
-// program builds the bot once for all tests.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tollgate-e2e-")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(dir, "bot")
-	out, err := exec.Command("go", "build", "-o", file, "github.com/tollgate/tollgate/cmd/bot").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the bot: %w\n%s", err, out)
-	}
-	return file, nil
-})
+// programs is where the bot is built, once for all tests.
+var programs = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "tollgate-e2e-") })
+
+// program is the bot.
+var program = build("bot")
+
+func build(name string, flags ...string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		dir, err := programs()
+		if err != nil {
+			return "", err
+		}
+		file := filepath.Join(dir, name)
+		args := append(append([]string{"build"}, flags...), "-o", file, "github.com/tollgate/tollgate/cmd/bot")
+		out, err := exec.Command("go", args...).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("build the bot: %w\n%s", err, out)
+		}
+		return file, nil
+	})
+}
 
 // patience is how long a test waits for what has to come. It bounds a test that fails, and is long:
 // on a busy machine, one that passes may take minutes.
@@ -54,8 +62,8 @@ func TestMain(m *testing.M) {
 		_ = f.Value.Set(strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
 	}
 	code := m.Run()
-	if file, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(file))
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
 }
@@ -75,18 +83,33 @@ func parts(t testing.TB, want ...toolchain.Part) toolchain.Found {
 	return found
 }
 
-// start brings a world up whose every exchange with GitHub is held against GitHub's description.
+// start brings a world up whose every exchange with GitHub is held against GitHub's description, and
+// which is judged by the oracles when its test is over.
 func start(t testing.TB, cfg sandbox.Config) *sandbox.World {
 	t.Helper()
-	bot, err := program()
-	if err != nil {
-		t.Fatal(err)
+	w, witness := startUnjudged(t, cfg)
+	t.Cleanup(func() { witness.judge(t, w) }) // before it is closed
+	return w
+}
+
+func startUnjudged(t testing.TB, cfg sandbox.Config) (*sandbox.World, *witness) {
+	t.Helper()
+	if cfg.Bot == "" {
+		bot, err := program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Bot = bot
 	}
 	checker, err := contract.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Dir, cfg.Bot, cfg.Environ = t.TempDir(), bot, os.Environ()
+	cfg.Dir, cfg.Environ = t.TempDir(), os.Environ()
+	witness, err := newWitness(&cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg.Observe, cfg.ObserveDelivery = checker.Exchange, checker.Delivery
 	w, err := sandbox.Start(t.Context(), cfg)
 	if err != nil {
@@ -109,7 +132,7 @@ func start(t testing.TB, cfg sandbox.Config) *sandbox.World {
 			t.Logf("the server's log ends with:\n%s", log[max(0, len(log)-6000):])
 		}
 	})
-	return w
+	return w, witness
 }
 
 // small is a repository whose plans take a moment and need no cloud.
