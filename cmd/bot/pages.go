@@ -18,7 +18,10 @@ import (
 )
 
 // pages lets the web pages read what the engine knows.
-type pages struct{ engine *engine.Engine }
+type pages struct {
+	engine *engine.Engine
+	known  *redact.Known
+}
 
 func (p pages) Runs(ctx context.Context, limit int, within func(change.Repo) (bool, error)) ([]web.Run, error) {
 	found, err := p.engine.Runs(ctx, limit, within)
@@ -51,7 +54,7 @@ func (p pages) RunLog(ctx context.Context, id, project string) (web.Log, error) 
 	for _, plan := range r.Plans {
 		if plan.Project.Name == project {
 			done := plan.State.Done() || r.Run.State.Done()
-			return web.Log{Repo: r.Report.Pull.Repo, Path: p.engine.LogPath(plan.ID), Done: func() bool { return done || !p.engine.Planning(id) }}, nil
+			return web.Log{Repo: r.Report.Pull.Repo, Mask: p.known, Path: p.engine.LogPath(plan.ID), Done: func() bool { return done || !p.engine.Planning(id) }}, nil
 		}
 	}
 	return web.Log{}, web.ErrNotFound
@@ -63,7 +66,7 @@ func (p pages) ExecutionLog(ctx context.Context, id string) (web.Log, error) {
 		return web.Log{}, missing(err)
 	}
 	done := x.State.Done()
-	return web.Log{Repo: pull.Repo, Path: p.engine.OutputPath(id), Done: func() bool { return done || !p.engine.Applying(id) }}, nil
+	return web.Log{Repo: pull.Repo, Mask: p.known, Path: p.engine.OutputPath(id), Done: func() bool { return done || !p.engine.Applying(id) }}, nil
 }
 
 func missing(err error) error {
@@ -99,6 +102,7 @@ func (srv *server) people(s settings, app *github.App) (web.People, error) {
 	if text == "" {
 		return web.People{}, fault.New("The file with the App's client secret is empty.", "Nobody could sign in.", "Generate a client secret on the App's settings page.")
 	}
+	srv.known.Add(redact.New(text))
 	return web.People{SignIn: app.SignIn(s.ClientID, redact.New(text)), Sessions: sessions{srv.store}, MayRead: func(ctx context.Context, person change.User, repo change.Repo) (bool, error) {
 		p, err := app.Permission(ctx, repo, person)
 		return err == nil && (p == "read" || p == "write" || p == "admin"), err

@@ -51,8 +51,9 @@ func serveCommand() *cobra.Command {
 			if err := s.load(cmd.Flags(), os.Getenv); err != nil {
 				return err
 			}
-			log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
-			srv, err := newServer(cmd.Context(), s, os.Environ(), log)
+			known := redact.Knowing(redact.Environment(os.Environ())...)
+			log := slog.New(slog.NewJSONHandler(known.Writer(os.Stderr), nil))
+			srv, err := newServer(cmd.Context(), s, os.Environ(), known, log)
 			if err != nil {
 				return err
 			}
@@ -66,6 +67,7 @@ func serveCommand() *cobra.Command {
 // server is the running product with its HTTP face.
 type server struct {
 	log      *slog.Logger
+	known    *redact.Known // the secrets that leave in no form
 	lock     *os.File
 	store    *store.DB
 	anchor   *audit.Anchor
@@ -81,8 +83,8 @@ type server struct {
 }
 
 // newServer checks all settings by using them; nothing runs before run.
-func newServer(ctx context.Context, s settings, environ []string, log *slog.Logger) (_ *server, err error) {
-	srv := &server{log: log, metrics: prometheus.NewRegistry(),
+func newServer(ctx context.Context, s settings, environ []string, known *redact.Known, log *slog.Logger) (_ *server, err error) {
+	srv := &server{log: log, known: known, metrics: prometheus.NewRegistry(),
 		ended:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_ended_total", Help: "Runs and applies that have ended."}, []string{"what", "state"}),
 		missed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_webhooks_missed_total", Help: "Events that no webhook told of; Tollgate found them by comparing with GitHub."}, []string{"event"})}
 	srv.alien = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tollgate_unmanaged_changes_total", Help: "Changes of base branches that are not applied: pushed without a pull request, or merged without what an apply needs."}, []string{"how"})
@@ -100,7 +102,8 @@ func newServer(ctx context.Context, s settings, environ []string, log *slog.Logg
 	if _, err := webhook.New(webhook.Config{Secret: redact.New(strings.TrimSpace(string(secret))), Logger: log, Accept: refuseAll}); err != nil {
 		return nil, err
 	}
-	app, err := newApp(s, log)
+	known.Add(redact.New(secret))
+	app, err := newApp(s, known, log)
 	if err != nil {
 		return nil, err
 	}
@@ -147,12 +150,13 @@ func refuseAll(context.Context, string, string, github.Event) (bool, error) {
 	return false, errors.New("the server is not running yet")
 }
 
-func newApp(s settings, log *slog.Logger) (*github.App, error) {
+func newApp(s settings, known *redact.Known, log *slog.Logger) (*github.App, error) {
 	key, err := readSecret(log, s.AppKeyFile, "App's private key")
 	if err != nil {
 		return nil, err
 	}
-	return github.New(github.Config{URL: s.GitHubURL, AppID: s.AppID, Key: redact.New(key)})
+	known.Add(redact.New(key))
+	return github.New(github.Config{URL: s.GitHubURL, AppID: s.AppID, Key: redact.New(key), Known: known})
 }
 
 func (srv *server) newEngine(ctx context.Context, s settings, environ []string, app *github.App) (*engine.Engine, error) {
@@ -191,6 +195,11 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 	if err != nil {
 		return nil, err
 	}
+	key, err := os.ReadFile(s.path(s.ArtifactKey, "artifact.key"))
+	if err != nil {
+		return nil, fmt.Errorf("read artifact key: %w", err)
+	}
+	srv.known.Add(redact.New(key))
 	maker := "tollgate " + productVersion() + ", terraform " + tf.Version()
 	srv.started = map[string]any{"maker": maker, "policies": rules.Digest, "policy_set": name, "github": s.GitHubURL, "app": s.AppID, "workers": s.Workers, "listen": s.Listen}
 	id, err := keyFile(filepath.Join(s.DataDir, "server-id"))
@@ -202,7 +211,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
-		Credentials: minter, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
+		Credentials: minter, Known: srv.known, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
 		Held: srv.anchor.Held, Maker: maker,
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint[engine.Point](s.DataDir),
@@ -305,7 +314,7 @@ func (srv *server) handler(secret string, s settings, app *github.App) (http.Han
 		_, _ = w.Write([]byte("ready\n"))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(srv.metrics, promhttp.HandlerOpts{}))
-	mux.Handle("/", web.Handler(web.Deps{Source: pages{srv.engine}, Audience: s.audience(), People: people, PublicURL: strings.TrimRight(s.PublicURL, "/"), Now: time.Now, Log: srv.log}))
+	mux.Handle("/", web.Handler(web.Deps{Source: pages{srv.engine, srv.known}, Audience: s.audience(), People: people, PublicURL: strings.TrimRight(s.PublicURL, "/"), Now: time.Now, Log: srv.log}))
 	return mux, nil
 }
 

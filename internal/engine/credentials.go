@@ -5,6 +5,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/cloud"
+	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -20,6 +21,8 @@ func (e *Engine) mint(ctx context.Context, use cloud.Use, repo change.Repo, numb
 	if e.cfg.Credentials == nil {
 		return nil, nil
 	}
-	return e.cfg.Credentials.Mint(ctx, use, cloud.Subject{Repository: repo.FullName(), RepoID: repo.ID, Pull: number, Commit: commit,
+	env, err := e.cfg.Credentials.Mint(ctx, use, cloud.Subject{Repository: repo.FullName(), RepoID: repo.ID, Pull: number, Commit: commit,
 		Project: p.Project.Name, Plan: p.ID})
+	e.cfg.Known.Add(redact.Environment(env)...)
+	return env, err
 }

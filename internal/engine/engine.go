@@ -31,6 +31,7 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/judge"
 	"github.com/tollgate/tollgate/internal/queue"
+	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/runner"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
@@ -121,6 +122,9 @@ type Config struct {
 	Limits    Limits
 	// Credentials are those of plans and applies; nil: they use the server's.
 	Credentials Credentials
+
+	// Known are the secrets that are shown nowhere; those that are minted are added to it. Nil: none.
+	Known *redact.Known
 
 	// Held says why nothing may be applied because of the ledger's state, or nil; or it is nil.
 	Held  func(context.Context) (*audit.Flaw, error)

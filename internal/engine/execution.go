@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -293,9 +294,14 @@ func (e *Engine) OutputPath(id string) string { return runner.OutputFile(e.runne
 
 // tail is the end of an execution's output.
 func (e *Engine) tail(id string) string {
-	b, _, err := livelog.Tail(e.OutputPath(id), tailBytes)
+	b, start, err := livelog.Tail(e.OutputPath(id), int64(tailBytes+e.cfg.Known.Reach()))
 	if err != nil {
 		return ""
+	}
+	e.cfg.Known.Fill(b)
+	if start > 0 { // a secret may have begun before it
+		b = b[min(e.cfg.Known.Reach(), len(b)):]
+		b = b[bytes.IndexByte(b, '\n')+1:]
 	}
 	return string(b)
 }

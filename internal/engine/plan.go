@@ -20,6 +20,7 @@ import (
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/hclsource"
 	"github.com/tollgate/tollgate/internal/project"
+	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/store"
 	"github.com/tollgate/tollgate/internal/terraform"
 )
@@ -38,7 +39,8 @@ const planLimit = time.Hour
 // planOne plans and judges one project and records the result, whatever it is.
 func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 	p.StartedAt = time.Now()
-	err := e.survive(func() error { return e.planAndJudge(ctx, j, p) })
+	var secrets []redact.Secret
+	err := e.survive(func() (err error) { secrets, err = e.planAndJudge(ctx, j, p); return err })
 	if ctx.Err() != nil {
 		return
 	}
@@ -49,6 +51,7 @@ func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 		p.State, p.Fault = change.RunErrored, fault.Public(err)
 		p.Excerpt = excerpt(err)
 	}
+	veil(p, e.cfg.Known.With(secrets...))
 	if err := e.record(ctx, *p); err != nil {
 		e.cfg.Logger.Error("record plan", "run", j.run.ID, "error", err)
 		p.State = change.RunErrored
@@ -76,57 +79,73 @@ func (e *Engine) record(ctx context.Context, p store.Plan) error {
 	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutPlan(ctx, p) })
 }
 
-func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) error {
+// veil masks the secrets in what people are shown of a plan.
+func veil(p *store.Plan, known *redact.Known) {
+	p.Text, p.Excerpt = known.Text(p.Text), known.Text(p.Excerpt)
+	if p.Fault != nil {
+		p.Fault = fault.Wrap(p.Fault.Err, known.Text(p.Fault.What), known.Text(p.Fault.Why), known.Text(p.Fault.Fix))
+	}
+	for i := range p.Findings {
+		f := &p.Findings[i]
+		f.Message, f.Remediation = known.Text(f.Message), known.Text(f.Remediation)
+	}
+}
+
+// planAndJudge returns the values that the plan calls sensitive.
+func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) (secrets []redact.Secret, err error) {
 	source, err := hclsource.Load(j.tree, p.Project.Dir)
 	if err != nil {
-		return err
+		return secrets, err
 	}
 	if p.Project.Engine != "" && p.Project.Engine != "terraform" {
-		return fault.New("The engine "+p.Project.Engine+" is not supported yet.", "Terraform would be run in its place, and the two read different lock files.", "Remove `engine` from "+project.File+", or plan this project elsewhere.")
+		return nil, fault.New("The engine "+p.Project.Engine+" is not supported yet.", "Terraform would be run in its place, and the two read different lock files.", "Remove `engine` from "+project.File+", or plan this project elsewhere.")
 	}
 	if err := wholeFiles(j.pointers, source.Dirs()); err != nil {
-		return err
+		return secrets, err
 	}
 	repo := fmt.Sprint(j.run.RepoID)
 	m, key, err := e.cfg.Environment.Module(j.root, p.Project, source, repo, filepath.Join(e.cfg.DataDir, "states", repo))
 	if err != nil {
-		return err
+		return secrets, err
 	}
 	p.StateKey = key
 	if err := e.awaitApply(ctx, key); err != nil {
-		return err
+		return secrets, err
 	}
 	select {
 	case e.slots <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
 	defer func() { <-e.slots }()
 	p.State, p.StartedAt = change.RunRunning, time.Now()
 	if err := e.record(ctx, *p); err != nil {
-		return err
+		return secrets, err
 	}
 	e.reportSoon(keyOf(j.pull.Pull))
 	prepared, err := e.cfg.Judge.Prepare(ctx, j.rules.sets) // compiles while Terraform plans
 	if err != nil {
-		return err
+		return secrets, err
 	}
 	defer prepared.Close()
 	if m.Environ, err = e.mint(ctx, cloud.Plan, j.pull.Repo, j.run.Number, j.run.HeadSHA, *p); err != nil {
-		return err
+		return secrets, err
 	}
 	result, file, err := e.terraformPlan(ctx, j, p, m)
 	if err != nil {
-		return err
+		return secrets, err
 	}
 	p.Summary = result.Summary
+	if secrets, err = terraform.Secrets(result.JSON); err != nil {
+		return nil, err
+	}
 	judged, err := prepared.Plan(ctx, bytes.NewReader(result.JSON))
 	if err != nil {
-		return err
+		return secrets, err
 	}
 	j.conclude(p, source, judged)
 	e.cfg.At(PlanMade)
-	return e.keep(ctx, j, p, m, file, result.JSON)
+	return secrets, e.keep(ctx, j, p, m, file, result.JSON)
 }
 
 // wholeFiles refuses a module with files whose content is not in the repository: Terraform would

@@ -42,6 +42,7 @@ type Config struct {
 	Transport http.RoundTripper // nil: the default one, with the proxy and certificates of the environment
 	Clock     Clock             // nil: the system's
 	UserAgent string            // empty: tollgate
+	Known     *redact.Known     // secrets that are sent to nobody; tokens are added to it. Nil: none
 }
 
 // App is Tollgate as GitHub knows it.
@@ -93,7 +94,7 @@ func New(cfg Config) (*App, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = "tollgate"
 	}
-	link := &link{base: cfg.Transport, clock: cfg.Clock, closed: map[int64]time.Time{}, low: map[int64]time.Time{}, blind: map[int64]int{}}
+	link := &link{base: cfg.Transport, clock: cfg.Clock, closed: map[int64]time.Time{}, low: map[int64]time.Time{}, blind: map[int64]int{}, known: cfg.Known}
 	signer, err := newSigner(cfg.Key, cfg.AppID, link)
 	if err != nil {
 		return nil, err
@@ -217,7 +218,7 @@ func (a *App) newClient(s scope) (*client, error) {
 	c := &client{}
 	transport := http.RoundTripper(apps)
 	if s.installation != 0 {
-		c.auth = &signed{auth: ghinstallation.NewFromAppsTransport(apps, s.installation)}
+		c.auth = &signed{known: a.link.known, auth: ghinstallation.NewFromAppsTransport(apps, s.installation)}
 		c.auth.auth.InstallationTokenOptions = tokenOptions(s)
 		transport = c.auth
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/tollgate/tollgate/internal/redact"
 )
 
 const (
@@ -59,6 +61,8 @@ type link struct {
 	closed map[int64]time.Time // by installation (0: the App itself), until when
 	low    map[int64]time.Time // likewise, until when only the reserve is left of the allowance
 	blind  map[int64]int       // likewise, refusals in a row that named no time
+
+	known *redact.Known
 }
 
 // reserved is the part of an hour's allowance, one in so many, that calls which can wait leave to
@@ -87,6 +91,10 @@ type lane struct {
 
 // RoundTrip repeats what may be repeated: reads, and asking for a token.
 func (l lane) RoundTrip(req *http.Request) (*http.Response, error) {
+	req, err := l.masked(req)
+	if err != nil {
+		return nil, err
+	}
 	token := isTokenRequest(req)
 	bucket := l.installation
 	if token {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/bradleyfalzon/ghinstallation/v2"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/tollgate/tollgate/internal/redact"
 )
 
 // signed adds the installation's token to requests. The library asks for a new token with a lock held,
@@ -13,6 +15,7 @@ import (
 // for each. Here one asks for all who wait, and whoever is called off goes.
 type signed struct {
 	auth   *ghinstallation.Transport
+	known  *redact.Known
 	asking singleflight.Group
 }
 
@@ -22,6 +25,7 @@ func (s *signed) token(ctx context.Context) (string, error) {
 	select {
 	case r := <-done:
 		token, _ := r.Val.(string)
+		s.known.Add(redact.New(token))
 		return token, r.Err
 	case <-ctx.Done():
 		return "", ctx.Err()

@@ -1,5 +1,5 @@
 // Package redact keeps secrets out of print: a value that shows itself only to whoever asks for it
-// by name.
+// by name, and a last look at what leaves for the secrets that are known.
 package redact
 
 import (

@@ -88,7 +88,7 @@ func Start(ctx context.Context, cfg Config) (w *World, err error) {
 	}()
 	environ := append(clean(cfg.Environ), "ENVIRONMENT_SUFFIX=demo", "AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
 		"TERRAFORM_STATE_BUCKET=payments-terraform-state", "TERRAFORM_STATE_BUCKET_REGION=us-east-1",
-		"AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=emulator")
+		"AWS_ACCESS_KEY_ID=emulator", "AWS_SECRET_ACCESS_KEY=any-will-do-here")
 	g, gctx := errgroup.WithContext(ctx)
 	if cfg.Python != "" {
 		g.Go(func() (err error) { w.Emulator, err = w.emulator(gctx, environ); return err })

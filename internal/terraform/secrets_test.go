@@ -63,3 +63,30 @@ func TestWithoutSecretsLeavesAPlanWithoutAnyAsItIs(t *testing.T) {
 		t.Error("half a plan is a plan")
 	}
 }
+
+// Covers: T46
+func TestSecretsOfAPlan(t *testing.T) {
+	t.Parallel()
+	const plan = `{
+	"variables": {"password": {"value": "of a variable"}, "open": {"value": "shown"}},
+	"planned_values": {"outputs": {"o": {"sensitive": true, "value": {"deep": ["of an output"]}}, "open": {"sensitive": false, "value": "shown"}}},
+	"resource_changes": [{"address": "a.b", "change": {"actions": ["update"], "before": {"p": "as it was", "q": "shown", "pin": 4711}, "before_sensitive": {"p": true, "pin": true},
+		"after": {"p": "as it will be", "tags": {"a": "of a tag", "b": "shown"}}, "after_sensitive": {"p": true, "tags": {"a": true}}}}],
+	"configuration": {"root_module": {"variables": {"password": {"sensitive": true}, "open": {}}}}
+}`
+	found, err := terraform.Secrets([]byte(plan))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]bool{}
+	for _, s := range found {
+		got[string(s.Reveal())] = true
+	}
+	want := map[string]bool{"of a variable": true, "of an output": true, "as it was": true, "as it will be": true, "of a tag": true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := terraform.Secrets([]byte(`{"variables": `)); err == nil {
+		t.Error("half a plan has no secrets")
+	}
+}

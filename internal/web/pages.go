@@ -228,9 +228,15 @@ func logEnd(log Log, err error, address string) (logView, error) {
 		return logView{}, fmt.Errorf("find log: %w", err)
 	}
 	done := log.Done()
-	tail, start, err := livelog.Tail(log.Path, maxLogBytes)
+	tail, start, err := livelog.Tail(log.Path, maxLogBytes+int64(log.Mask.Reach()))
 	if err != nil {
 		return logView{}, err
+	}
+	log.Mask.Fill(tail)
+	if start > 0 { // a secret may have begun before it
+		cut := min(log.Mask.Reach(), len(tail))
+		cut += bytes.IndexByte(tail[cut:], '\n') + 1
+		tail, start = tail[cut:], start+int64(cut)
 	}
 	if !done { // the stream begins with a whole line
 		tail = tail[:bytes.LastIndexByte(tail, '\n')+1]

@@ -49,10 +49,7 @@ func (s *server) raw(w http.ResponseWriter, r *http.Request, log Log, err error)
 		_, err := w.Write([]byte(text))
 		return err
 	}}
-	if _, err := livelog.Follow(r.Context(), log.Path, 0, whole, lines.add); err != nil {
-		return s.broken(r, err)
-	}
-	return s.broken(r, lines.flush())
+	return s.broken(r, follow(r.Context(), log, 0, whole, &lines))
 }
 
 // stream serves the log as server-sent events from an offset on. The id of an event is the offset
@@ -86,10 +83,7 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, log Log, err err
 		}
 		return out.Flush()
 	}}
-	if _, err := livelog.Follow(r.Context(), log.Path, from, log.Done, lines.add); err != nil {
-		return s.broken(r, err)
-	}
-	if err := lines.flush(); err != nil {
+	if err := follow(r.Context(), log, from, log.Done, &lines); err != nil {
 		return s.broken(r, err)
 	}
 	_, err = fmt.Fprint(w, "event: end\ndata:\n\n")
@@ -102,6 +96,25 @@ func (s *server) broken(r *http.Request, err error) error {
 		s.Log.WarnContext(r.Context(), "log not served to its end", "path", r.URL.Path, "error", err)
 	}
 	return nil
+}
+
+// follow passes on the log from an offset to its end, without its secrets. It looks back from there: whoever chooses
+// the offset must not see the second half of one.
+func follow(ctx context.Context, log Log, from int64, done func() bool, lines *lineBuffer) error {
+	begin := max(0, from-int64(log.Mask.Reach()))
+	skip := from - begin
+	masked := log.Mask.Stream(func(b []byte) error {
+		n := min(skip, int64(len(b)))
+		skip -= n
+		return lines.add(b[n:])
+	})
+	if _, err := livelog.Follow(ctx, log.Path, begin, done, masked.Write); err != nil {
+		return err
+	}
+	if err := masked.Flush(); err != nil {
+		return err
+	}
+	return lines.flush()
 }
 
 func offset(r *http.Request) int64 {

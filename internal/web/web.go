@@ -20,6 +20,7 @@ import (
 
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/fault"
+	"github.com/tollgate/tollgate/internal/redact"
 	"github.com/tollgate/tollgate/internal/report"
 )
 
@@ -61,6 +62,7 @@ type Execution struct {
 type Log struct {
 	Repo change.Repo
 	Path string
+	Mask *redact.Known // secrets that are not shown; their places stay
 	Done func() bool
 }
 
