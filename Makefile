@@ -187,7 +187,7 @@ mutants: go ## List the conditions of policies that no fixture needs; takes some
 
 .PHONY: walks
 walks: go ## Make WALKS=10000 random walks through the engine, against the model of what may be applied
-	@$(GO) test ./internal/engine/enginetest -run '^TestWalks$$' -timeout 3h -args -walks $(or $(WALKS),10000)
+	@$(GO) test ./internal/engine/enginetest -run '^TestWalks$$' -timeout 3h -args -walks $(or $(WALKS),10000) -walk.from $(or $(FROM),1)
 
 .PHONY: bench
 bench: go test-setup $(conftest) ## Run the benchmarks

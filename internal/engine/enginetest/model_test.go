@@ -3,6 +3,7 @@ package enginetest_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/engine/enginetest"
 	"github.com/tollgate/tollgate/internal/ghsim"
+	"github.com/tollgate/tollgate/internal/store"
 )
 
 // snapshot is the truth at one moment, as GitHub and the cloud have it. Nothing in it is the
@@ -266,8 +268,11 @@ func sameFiles(a, b map[string]string) bool {
 func (m *model) must(s snapshot, by string) []enginetest.Step {
 	steps := enginetest.Difference(s.values, s.tree)
 	since, last, standing := m.standing(s.pull.HeadSHA, steps)
+	if m.unhealed || m.needsPlan(last) {
+		return nil
+	}
 	switch {
-	case m.unhealed || m.frozen != "" || s.tree == nil || s.pull.Draft || len(steps) == 0:
+	case m.frozen != "" || s.tree == nil || s.pull.Draft || len(steps) == 0:
 		return nil
 	case s.pull.State != "open" && !s.pull.Merged, s.pull.BaseRef != "main":
 		return nil
@@ -288,6 +293,17 @@ func (m *model) must(s snapshot, by string) []enginetest.Step {
 		return nil
 	}
 	return steps
+}
+
+// needsPlan reports whether people have to ask for a plan first. One is consumed by an apply of which nothing came to life,
+// too; and one that was made to serve an apply, and has another effect, is not the one that they were asked to look at.
+func (m *model) needsPlan(shown time.Time) bool {
+	execs, err := m.w.Executions(m.pull.Number())
+	if err != nil || slices.ContainsFunc(execs, func(x store.Execution) bool { return !x.CreatedAt.Before(shown) }) {
+		return true
+	}
+	runs, err := m.w.Runs(m.pull.Number())
+	return err != nil || len(runs) == 0 || runs[0].Reason == "moved" || runs[0].Reason == "merged"
 }
 
 // settled checks what must hold when everybody is done.

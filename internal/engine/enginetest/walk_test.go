@@ -23,7 +23,8 @@ import (
 )
 
 var (
-	walks    = flag.Int("walks", 200, "how many random walks are made")
+	walks    = flag.Int("walks", 250, "how many random walks are made")
+	walkFrom = flag.Uint64("walk.from", 1, "the seed of the first one")
 	walkSeed = flag.Uint64("walk.seed", 0, "replay the walk of this seed, and tell what it does")
 )
 
@@ -50,11 +51,11 @@ func TestWalks(t *testing.T) {
 		if t.Failed() {
 			break
 		}
-		seeds <- seed + 1
+		seeds <- *walkFrom + seed
 	}
 	close(seeds)
 	wg.Wait()
-	t.Logf("of the applies that were asked for in peace, %d were made, %d of them had to be, and %d were refused", reached.applied, reached.must, reached.refused)
+	reached.enough(t, *walks)
 }
 
 func walkOne(t *testing.T, seed uint64) {
@@ -74,6 +75,14 @@ func walkOne(t *testing.T, seed uint64) {
 		err := k.run()
 		if err != nil || len(k.m.breaches) > 0 {
 			t.Errorf("seed %d: %v\nsteps:\n  %s\nbreaches:\n  %s", seed, err, strings.Join(k.steps, "\n  "), strings.Join(k.m.breaches, "\n  "))
+		}
+		if *walkSeed != 0 {
+			for _, c := range k.m.pull.Comments() {
+				t.Logf("%s: %s", c.Author, c.Body)
+			}
+		}
+		for _, a := range w.Cloud.Applies() {
+			reached.count("apply ended " + string(a.Ending))
 		}
 		must(t, w.Close())
 	})
@@ -175,12 +184,18 @@ func (k *walk) rest() error {
 		k.m.unhealed = true
 		return nil
 	}
-	if err := k.w.Settle(15 * time.Minute); err != nil {
-		if k.w.Server() == nil {
+	for end := time.Now().Add(15 * time.Minute); ; {
+		err := k.w.Settle(15 * time.Second)
+		if err == nil {
+			break
+		}
+		if k.w.Server() == nil || k.w.Cloud.Holding() {
 			k.m.unhealed = true
 			return nil
 		}
-		return err
+		if time.Now().After(end) {
+			return err
+		}
 	}
 	if k.mended {
 		k.mended, k.m.unhealed = false, false
@@ -252,6 +267,7 @@ func (k *walk) mend() error {
 	k.w.Hooks.Release()
 	k.holds = false
 	if k.w.Server() == nil {
+		reached.count("server ended")
 		if err := k.w.Boot(); err != nil {
 			return err
 		}
@@ -386,7 +402,8 @@ var steps = []step{
 		k.m.roles[who] = role
 		return who + " " + role, k.w.Repo.Grant(who, role)
 	}},
-	{"/apply", 16, (*walk).apply},
+	{"/apply", 12, (*walk).apply},
+	{"approve and apply", 10, (*walk).approvedApply},
 	{"/plan", 4, func(k *walk) (string, error) {
 		by := k.pick(enginetest.Grace, enginetest.Ada, enginetest.Eve)
 		_, err := k.m.pull.Comment(by, "/plan")
@@ -400,7 +417,7 @@ var steps = []step{
 		}
 		return by, err
 	}},
-	{"/unlock", 2, func(k *walk) (string, error) {
+	{"/unlock", 6, func(k *walk) (string, error) {
 		by := k.pick(enginetest.Grace, enginetest.Linus, enginetest.Eve)
 		if k.m.frozen == "" || k.holds || k.w.Server() == nil {
 			return "", errNotNow
@@ -477,7 +494,6 @@ var steps = []step{
 		if k.w.Server() == nil {
 			return "", errNotNow
 		}
-		points := []engine.Point{engine.AcceptBeforeCommit, engine.AcceptAfterCommit, engine.ClaimBefore, engine.ClaimAfter, engine.StartAfter, engine.EndBefore, engine.EndAfter, engine.ReportAfter}
 		p, n := points[k.rng.IntN(len(points))], 1+k.rng.IntN(3)
 		k.w.CrashAt(p, n)
 		return fmt.Sprint(p, n), nil
@@ -491,7 +507,6 @@ var steps = []step{
 		return "", nil
 	}},
 	{"the next apply ends", 4, func(k *walk) (string, error) {
-		endings := []enginetest.Ending{enginetest.Clean, enginetest.Partial, enginetest.Killed, enginetest.Unborn, enginetest.Held}
 		e := endings[k.rng.IntN(len(endings))]
 		k.w.Cloud.Next(e)
 		return string(e), nil
@@ -520,11 +535,72 @@ func (k *walk) apply() (string, error) {
 	if k.chance(10) && !k.holds {
 		return k.editedApply(by)
 	}
-	return by, k.ask(by, false, func() error {
+	return by, k.ask(by, false, k.chance(50), func() error {
 		_, err := k.m.pull.Comment(by, "/apply")
 		return err
 	})
 }
+
+// approvedApply is what people do who want to get something done: they mend what is broken, plan, look, approve and ask.
+// Then either nothing goes wrong, or at the worst moment something does.
+func (k *walk) approvedApply() (string, error) {
+	if info := k.m.pull.Info(); k.m.frozen != "" || info.State != "open" && !info.Merged {
+		return "", errNotNow
+	}
+	if err := k.calm(); err != nil {
+		return "", err
+	}
+	for _, who := range []string{enginetest.Grace, enginetest.Linus} {
+		if err := k.w.Repo.Grant(who, "write"); err != nil {
+			return "", err
+		}
+		k.m.roles[who] = "write"
+	}
+	if _, err := k.m.pull.Comment(enginetest.Grace, "/plan"); err != nil {
+		return "", err
+	}
+	if err := k.rest(); err != nil {
+		return "", err
+	}
+	for _, who := range []string{enginetest.Grace, enginetest.Linus} {
+		if err := k.m.pull.Approve(who); err != nil {
+			return "", err
+		}
+	}
+	k.m.remember()
+	k.w.Let(4 * time.Second)
+	what, peace := k.trouble()
+	by := k.pick(enginetest.Grace, enginetest.Ada, enginetest.Linus)
+	return by + what, k.ask(by, false, peace, func() error {
+		_, err := k.m.pull.Comment(by, "/apply")
+		return err
+	})
+}
+
+// trouble prepares what is to go wrong with the next apply, or nothing.
+func (k *walk) trouble() (what string, peace bool) {
+	switch k.rng.IntN(5) {
+	case 0:
+		p, n := points[k.rng.IntN(len(points))], 1+k.rng.IntN(2)
+		k.w.CrashAt(p, n)
+		return fmt.Sprintf(", the server will end at %s %d", p, n), false
+	case 1:
+		e := endings[k.rng.IntN(len(endings))]
+		k.w.Cloud.Next(e)
+		return ", it ends " + string(e), false
+	case 2:
+		k.w.Cloud.Next(enginetest.Killed)
+		return ", nobody will know how it ends", false
+	}
+	return "", true
+}
+
+// points are where a server may end, and endings how an apply may.
+var (
+	points = []engine.Point{engine.AcceptBeforeCommit, engine.AcceptAfterCommit, engine.ClaimBefore, engine.ClaimAfter,
+		engine.StartAfter, engine.EndBefore, engine.EndAfter, engine.ReportAfter}
+	endings = []enginetest.Ending{enginetest.Clean, enginetest.Partial, enginetest.Killed, enginetest.Unborn, enginetest.Held}
+)
 
 // editedApply is of a comment that somebody edits before the server looks at it.
 func (k *walk) editedApply(by string) (string, error) {
@@ -545,11 +621,10 @@ func (k *walk) editedApply(by string) (string, error) {
 	return by + ", and edits it", nil
 }
 
-// ask lets a person ask for an apply. Half of the time nothing is in the way of the answer; then what
-// must be applied has to be.
-func (k *walk) ask(by string, merge bool, do func() error) error {
-	calm := k.chance(50)
-	if calm {
+// ask lets a person ask for an apply. In peace nothing is in the way of the answer; then what must be
+// applied has to be.
+func (k *walk) ask(by string, merge, peace bool, do func() error) error {
+	if peace {
 		if err := k.calm(); err != nil {
 			return err
 		}
@@ -557,10 +632,13 @@ func (k *walk) ask(by string, merge bool, do func() error) error {
 	}
 	before, said := len(k.w.Cloud.Applies()), len(k.m.pull.Comments())
 	s := k.m.remember()
-	must := k.m.must(s, by)
+	var must []enginetest.Step
+	if peace {
+		must = k.m.must(s, by)
+	}
 	r := &request{at: time.Now(), by: by, head: s.pull.HeadSHA, merge: merge}
 	k.m.requests = append(k.m.requests, r)
-	if err := do(); err != nil || !calm {
+	if err := do(); err != nil || !peace {
 		return err
 	}
 	if err := k.rest(); err != nil {
@@ -573,23 +651,49 @@ func (k *walk) ask(by string, merge bool, do func() error) error {
 	case len(after) == 0 && !merge && len(k.m.pull.Comments()) < said+2:
 		k.m.breach("%s asked, nothing was applied, and nobody said why", by)
 	}
-	reached.Lock()
-	defer reached.Unlock()
 	if len(must) > 0 {
-		reached.must++
+		reached.count("had to be applied")
 	}
-	if len(after) > 0 {
-		reached.applied++
-	} else {
-		reached.refused++
+	switch {
+	case len(after) == 0:
+		reached.count("refused in peace")
+	case merge:
+		reached.count("applied in peace, by a merge")
+	default:
+		reached.count("applied in peace, by a comment")
 	}
 	return nil
 }
 
-// reached counts how far the walks come: ones that never apply anything would prove nothing.
-var reached struct {
-	sync.Mutex
-	must, applied, refused int
+// reached counts how far the walks come: ones that apply nothing, or in which nothing goes wrong,
+// would prove nothing.
+var reached counts
+
+type counts struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+func (c *counts) count(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]int{}
+	}
+	c.of[what]++
+}
+
+// enough tells what was reached, and fails the test if that is little for so many walks.
+func (c *counts) enough(t *testing.T, walks int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.Logf("reached in %d walks: %v", walks, c.of)
+	for what, of100 := range map[string]int{"had to be applied": 10, "applied in peace, by a comment": 10, "applied in peace, by a merge": 1, "refused in peace": 30,
+		"server ended": 15, "apply ended killed": 3, "apply ended partial": 1} {
+		if walks >= 100 && !t.Failed() && 100*c.of[what] < walks*of100 {
+			t.Errorf("%q is reached only %d times in %d walks", what, c.of[what], walks)
+		}
+	}
 }
 
 func (k *walk) merge() (string, error) {
@@ -598,7 +702,10 @@ func (k *walk) merge() (string, error) {
 		return "", errNotNow
 	}
 	by, method := k.pick(enginetest.Grace, enginetest.Linus), ghsim.MergeMethod(k.pick("merge", "squash", "rebase"))
-	return by + " " + string(method), k.ask(by, true, func() error {
+	if k.m.roles[by] != "write" {
+		return "", errNotNow
+	}
+	return by + " " + string(method), k.ask(by, true, k.chance(50), func() error {
 		_, err := k.m.pull.Merge(by, method)
 		return err
 	})
