@@ -27,6 +27,8 @@ const (
 	PlanFile     Kind = "plan"
 	PlanJSON     Kind = "plan-json"
 	ErroredState Kind = "errored-state" // a state that Terraform could not save where it belongs
+	PlanLog      Kind = "plan-log"
+	ApplyLog     Kind = "apply-log"
 )
 
 // Binding says what an artifact was made for. It is authenticated with the content: whoever reads
@@ -50,8 +52,13 @@ type Ref struct {
 // reference and binding, or is gone.
 var ErrAltered = errors.New("artifact is altered or lost")
 
-// format is the first byte of every file, so that a later format can be told apart.
-const format = 1
+// The first byte of every file tells formats apart. In the first, the store's key itself encrypts the content; claims
+// and the artifacts of older versions have it. In the second a key of its own does, which lies before it, encrypted
+// by the store's: so the store's key sees 32 bytes of each artifact, and may be kept elsewhere.
+const (
+	format    = 1
+	enveloped = 2
+)
 
 // keySize selects AES-256.
 const keySize = 32
@@ -76,15 +83,19 @@ func Open(dir, keyFile string) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("use artifact key: %w", err), root.Close())
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
+	aead, err := newAEAD(key)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("use artifact key: %w", err), root.Close())
 	}
 	return &Store{dir: root, aead: aead}, nil
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
 }
 
 // Close releases the directory.
@@ -97,7 +108,10 @@ func (s *Store) Put(ctx context.Context, b Binding, content []byte) (Ref, error)
 	}
 	key := rand.Text()
 	sum := sha256.Sum256(content)
-	sealed := s.aead.Seal([]byte{format}, nil, content, bound(b, key))
+	sealed, err := s.seal(content, bound(enveloped, b, key))
+	if err != nil {
+		return Ref{}, err
+	}
 	if err := writeDurably(s.dir, key, sealed); err != nil {
 		return Ref{}, fmt.Errorf("store artifact: %w", err)
 	}
@@ -120,12 +134,9 @@ func (s *Store) Get(ctx context.Context, b Binding, r Ref) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read artifact: %w", err)
 	}
-	if len(sealed) == 0 || sealed[0] != format {
-		return nil, altered("its format is unknown")
-	}
-	content, err := s.aead.Open(nil, nil, sealed[1:], bound(b, r.Key))
+	content, err := s.open(sealed, b, r.Key)
 	if err != nil {
-		return nil, altered("it does not authenticate")
+		return nil, err
 	}
 	sum := sha256.Sum256(content)
 	if r.SHA256 != "sha256:"+hex.EncodeToString(sum[:]) {
@@ -157,8 +168,53 @@ func (r Ref) check() error {
 	return nil
 }
 
+// Seal encrypts content that is kept elsewhere, such as a log beside others.
+func (s *Store) Seal(b Binding, content []byte) ([]byte, error) {
+	return s.seal(content, bound(enveloped, b, ""))
+}
+
+// Unseal returns the content that Seal encrypted for this binding, or an error around ErrAltered.
+func (s *Store) Unseal(b Binding, sealed []byte) ([]byte, error) { return s.open(sealed, b, "") }
+
+// seal encrypts content with a key of its own, and that with the store's.
+func (s *Store) seal(content, bound []byte) ([]byte, error) {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails, says its documentation
+	own, err := newAEAD(key)
+	if err != nil {
+		return nil, fmt.Errorf("use artifact key: %w", err)
+	}
+	return own.Seal(s.aead.Seal([]byte{enveloped}, nil, key, bound), nil, content, bound), nil
+}
+
+func (s *Store) open(sealed []byte, b Binding, name string) ([]byte, error) {
+	wrapped := 1 + keySize + s.aead.Overhead()
+	var content []byte
+	var err error
+	switch {
+	case len(sealed) > 0 && sealed[0] == format:
+		content, err = s.aead.Open(nil, nil, sealed[1:], bound(format, b, name))
+	case len(sealed) > wrapped && sealed[0] == enveloped:
+		var key []byte
+		if key, err = s.aead.Open(nil, nil, sealed[1:wrapped], bound(enveloped, b, name)); err != nil {
+			break
+		}
+		var own cipher.AEAD
+		if own, err = newAEAD(key); err != nil {
+			break
+		}
+		content, err = own.Open(nil, nil, sealed[wrapped:], bound(enveloped, b, name))
+	default:
+		return nil, altered("its format is unknown")
+	}
+	if err != nil {
+		return nil, altered("it does not authenticate")
+	}
+	return content, nil
+}
+
 // bound is the data that is authenticated with a content: the format, the name and the binding.
-func bound(b Binding, key string) []byte {
+func bound(format int, b Binding, key string) []byte {
 	data, err := json.Marshal(struct {
 		Format  int
 		Key     string

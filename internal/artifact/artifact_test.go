@@ -2,9 +2,14 @@ package artifact_test
 
 import (
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -237,4 +242,79 @@ func TestFirstUseByManyAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// Covers: T54
+func TestWhatIsKeptElsewhereIsBoundAsWell(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	sealed, err := s.Seal(binding, content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Unseal(binding, sealed); err != nil || !bytes.Equal(got, content) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if bytes.Contains(sealed, []byte("password")) {
+		t.Error("it is in clear")
+	}
+	other := binding
+	other.Pull++
+	if _, err := s.Unseal(other, sealed); !errors.Is(err, artifact.ErrAltered) {
+		t.Errorf("for another pull request: %v", err)
+	}
+	if _, err := open(t, t.TempDir()).Unseal(binding, sealed); !errors.Is(err, artifact.ErrAltered) {
+		t.Errorf("with another key: %v", err)
+	}
+	for i := range 100 { // the format, the key, and the beginning of the content
+		sealed[i] ^= 1
+		if _, err := s.Unseal(binding, sealed); !errors.Is(err, artifact.ErrAltered) {
+			t.Errorf("byte %d is another: %v", i, err)
+		}
+		sealed[i] ^= 1
+	}
+	for n := range 150 {
+		if _, err := s.Unseal(binding, sealed[:n]); !errors.Is(err, artifact.ErrAltered) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+// An artifact of a version that used the store's key itself stays readable.
+func TestArtifactsOfOlderVersionsAreRead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	ref := put(t, s, binding)
+	text, err := os.ReadFile(filepath.Join(dir, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound, err := json.Marshal(struct {
+		Format  int
+		Key     string
+		Binding artifact.Binding
+	}{1, ref.Key, binding})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "artifacts", ref.Key), aead.Seal([]byte{1}, nil, content, bound))
+	if got, err := s.Get(t.Context(), binding, ref); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	other := binding
+	other.HeadSHA += "0"
+	mustBeAltered(t, s, other, ref)
 }

@@ -275,6 +275,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 	if err := e.sweep(ctx); err != nil {
 		return err
 	}
+	if err := e.sweepLogs(ctx); err != nil {
+		return err
+	}
 	if err := e.rediscover(ctx); err != nil {
 		return err
 	}

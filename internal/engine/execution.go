@@ -260,7 +260,8 @@ func (e *Engine) finish(ctx context.Context, x store.Execution, state change.Exe
 	e.cfg.Ended("apply", string(state))
 	e.cfg.Logger.Info("apply ended", "execution", x.ID, "project", x.Project.Name, "state", state)
 	// A state that was not saved is kept encrypted by now.
-	if err := e.clear(x.ID); err != nil {
+	x.State = state
+	if err := e.clear(ctx, x); err != nil {
 		e.cfg.Logger.Error("remove what an apply has left; the next start tries again", "execution", x.ID, "error", err)
 	}
 	e.reportSoon(pullKey{x.RepoID, x.Number})
@@ -293,8 +294,15 @@ func (e *Engine) runnerDir(id string) string { return filepath.Join(e.ExecutionD
 func (e *Engine) OutputPath(id string) string { return runner.OutputFile(e.runnerDir(id)) }
 
 // tail is the end of an execution's output.
-func (e *Engine) tail(id string) string {
-	b, start, err := livelog.Tail(e.OutputPath(id), int64(tailBytes+e.cfg.Known.Reach()))
+func (e *Engine) tail(x store.Execution) string {
+	if sealed, err := e.ApplyLog(x); sealed != nil || err != nil {
+		if cut := len(sealed) - tailBytes; cut > 0 {
+			sealed = sealed[cut:]
+			sealed = sealed[bytes.IndexByte(sealed, '\n')+1:]
+		}
+		return string(sealed)
+	}
+	b, start, err := livelog.Tail(e.OutputPath(x.ID), int64(tailBytes+e.cfg.Known.Reach()))
 	if err != nil {
 		return ""
 	}

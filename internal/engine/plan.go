@@ -40,6 +40,7 @@ const planLimit = time.Hour
 func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 	p.StartedAt = time.Now()
 	var secrets []redact.Secret
+	defer func() { e.sealPlanLog(j.run, *p, e.cfg.Known.With(secrets...)) }()
 	err := e.survive(func() (err error) { secrets, err = e.planAndJudge(ctx, j, p); return err })
 	if ctx.Err() != nil {
 		return

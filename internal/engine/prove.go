@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -115,12 +116,8 @@ func (e *Engine) planApplied(ctx context.Context, x store.Execution, run store.R
 	if _, err := e.cfg.Git.Checkout(ctx, run.RepoID, run.Tree, m.Root); err != nil {
 		return nil, err
 	}
-	log, err := create(filepath.Join(e.ExecutionDir(x.ID), name+".log"))
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	return e.cfg.Terraform.Plan(ctx, m, terraform.PlanTo{File: filepath.Join(dir, "plan"), Log: log})
+	// Its output is for nobody: what it found is shown, and why it failed is in the error.
+	return e.cfg.Terraform.Plan(ctx, m, terraform.PlanTo{File: filepath.Join(dir, "plan"), Log: io.Discard})
 }
 
 // applied finds the run that an applied plan is of, and the rules that it was judged by.

@@ -186,7 +186,7 @@ func (e *Engine) applyReport(v view, x store.Execution) report.Apply {
 		}
 	}
 	if x.State.Done() {
-		a.Tail, a.Elapsed = e.tail(x.ID), x.FinishedAt.Sub(x.CreatedAt)
+		a.Tail, a.Elapsed = e.tail(x), x.FinishedAt.Sub(x.CreatedAt)
 	}
 	return a
 }

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -40,7 +42,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 		x, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Execution(ctx, id) })
 		switch {
 		case err == nil && x.State.Done():
-			err = e.clear(id)
+			err = e.clear(ctx, x)
 		case errors.Is(err, store.ErrNotFound):
 			err = e.discard(id)
 		}
@@ -52,6 +54,9 @@ func (e *Engine) sweep(ctx context.Context) error {
 }
 
 func (e *Engine) unswept(id string) bool {
+	if _, err := os.Lstat(e.OutputPath(id)); err == nil {
+		return true
+	}
 	for _, name := range passing {
 		if _, err := os.Lstat(filepath.Join(e.ExecutionDir(id), name)); err == nil {
 			return true
@@ -60,12 +65,36 @@ func (e *Engine) unswept(id string) bool {
 	return false
 }
 
-func (e *Engine) clear(id string) error {
+func (e *Engine) clear(ctx context.Context, x store.Execution) error {
 	var errs []error
+	if x.State != change.ExecUnknown { // else its process may go on, and people look at what there is
+		// First, since what is removed below is what tells the next start that there is something to do.
+		if err := e.forgetPlan(ctx, x); err != nil {
+			return err
+		}
+		errs = append(errs, e.sealLog(applyLogBinding(x), e.OutputPath(x.ID), e.cfg.Known))
+	}
 	for _, name := range passing {
-		errs = append(errs, os.RemoveAll(filepath.Join(e.ExecutionDir(id), name)))
+		errs = append(errs, os.RemoveAll(filepath.Join(e.ExecutionDir(x.ID), name)))
 	}
 	return errors.Join(errs...)
+}
+
+// forgetPlan deletes the plan that an execution has consumed: nobody will read it again. Its claim stays, and so does the
+// JSON, on which changed policies are tried.
+func (e *Engine) forgetPlan(ctx context.Context, x store.Execution) error {
+	p, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Plan, error) { return tx.Plan(ctx, x.PlanID) })
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find the plan of an apply: %w", err)
+	}
+	var s stored
+	if err := json.Unmarshal([]byte(p.Artifacts), &s); err != nil {
+		return fmt.Errorf("decode artifacts: %w", err)
+	}
+	return e.cfg.Artifacts.Delete(ctx, s.Plan)
 }
 
 // discard removes all of a directory that no apply was claimed for. One that has had a runner is of a

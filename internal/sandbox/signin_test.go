@@ -70,6 +70,9 @@ func pagesAreForReaders(t testing.TB, w *sandbox.World, check ghsim.CheckRun) {
 	if resp.StatusCode != http.StatusOK || resp.Request.URL.Path != strings.TrimPrefix(page, w.Bot.URL) || !strings.Contains(text, "terraform_data.a") || !strings.Contains(text, sandbox.Author) {
 		t.Errorf("the page for a writer: %s at %s\n%s", resp.Status, resp.Request.URL, text)
 	}
+	if resp, text := author.open(page + "/log/app"); resp.StatusCode != http.StatusOK || !strings.Contains(text, "terraform_data.a") {
+		t.Errorf("the log for a writer: %s\n%s", resp.Status, text)
+	}
 	_, absent := stranger.open(w.Bot.URL + "/runs/none")
 	for _, path := range []string{"", "/plan/app", "/log/app", "/log/app/stream"} {
 		if resp, text := stranger.open(page + path); resp.StatusCode != http.StatusNotFound || text != absent {

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -40,6 +41,39 @@ func TestKnownSecretsAreNotInLogs(t *testing.T) {
 			if want := map[bool]string{true: rest, false: strings.Repeat("*", len(rest))}[known == nil]; first != want {
 				t.Fatalf("%s from %d: %q, want %q", name, from, first, want)
 			}
+		}
+	}
+}
+
+// A log that was encrypted meanwhile is read on from where the file ended.
+func TestSealedLogs(t *testing.T) {
+	t.Parallel()
+	l := newLog(t, "one\ntwo\n")
+	l.done.Store(true)
+	for name, tt := range map[string]struct {
+		path   string
+		sealed func() ([]byte, error)
+		want   string
+	}{
+		"encrypted":       {"/none", func() ([]byte, error) { return []byte("one\ntwo\nthree\n"), nil }, "one\ntwo\nthree\n"},
+		"while read":      {l.path, func() ([]byte, error) { return []byte("one\ntwo\nthree\n"), nil }, "one\ntwo\nthree\n"},
+		"of old":          {l.path, func() ([]byte, error) { return nil, nil }, "one\ntwo\n"},
+		"neither":         {"/none", nil, ""},
+		"not decryptable": {"/none", func() ([]byte, error) { return nil, errors.New("altered") }, ""},
+	} {
+		s := fixture(t, newLog(t, ""), l)
+		log := s.logs[exeID]
+		log.Path, log.Sealed = tt.path, tt.sealed
+		s.logs[exeID] = log
+		srv := serve(t, s, true)
+		if _, body := get(t, srv.URL+"/executions/"+exeID+"/log"); body != tt.want {
+			t.Errorf("%s: %q, want %q", name, body, tt.want)
+		}
+		if _, body := get(t, srv.URL+"/executions/"+exeID+"/log/stream?from=4"); strings.Contains(body, "data: one") || tt.want != "" && !strings.Contains(body, "data: two") {
+			t.Errorf("%s, from its second line: %q", name, body)
+		}
+		if _, body := get(t, srv.URL+"/executions/"+exeID); strings.Contains(body, "two") != (tt.want != "") {
+			t.Errorf("%s: a page with the log: %t", name, tt.want == "")
 		}
 	}
 }

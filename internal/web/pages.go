@@ -228,7 +228,7 @@ func logEnd(log Log, err error, address string) (logView, error) {
 		return logView{}, fmt.Errorf("find log: %w", err)
 	}
 	done := log.Done()
-	tail, start, err := livelog.Tail(log.Path, maxLogBytes+int64(log.Mask.Reach()))
+	tail, start, err := log.tail(maxLogBytes + int64(log.Mask.Reach()))
 	if err != nil {
 		return logView{}, err
 	}
@@ -246,6 +246,29 @@ func logEnd(log Log, err error, address string) (logView, error) {
 		v.Stream = fmt.Sprintf("%s/stream?from=%d", address, start+int64(len(tail)))
 	}
 	return v, nil
+}
+
+// tail is livelog.Tail, of whichever of both there is.
+func (l Log) tail(limit int64) ([]byte, int64, error) {
+	text, err := l.sealed()
+	if err != nil {
+		return nil, 0, err
+	}
+	if text == nil {
+		return livelog.Tail(l.Path, limit)
+	}
+	cut := max(0, int64(len(text))-limit)
+	if cut > 0 {
+		cut += int64(bytes.IndexByte(text[cut:], '\n')) + 1
+	}
+	return text[cut:], cut, nil
+}
+
+func (l Log) sealed() ([]byte, error) {
+	if l.Sealed == nil {
+		return nil, nil
+	}
+	return l.Sealed()
 }
 
 func (s *server) planText(w http.ResponseWriter, r *http.Request) error {

@@ -108,8 +108,19 @@ func follow(ctx context.Context, log Log, from int64, done func() bool, lines *l
 		skip -= n
 		return lines.add(b[n:])
 	})
-	if _, err := livelog.Follow(ctx, log.Path, begin, done, masked.Write); err != nil {
+	end, err := livelog.Follow(ctx, log.Path, begin, done, masked.Write)
+	if err != nil {
 		return err
+	}
+	// It may have been encrypted before all of it was read here.
+	text, err := log.sealed()
+	if err != nil {
+		return err
+	}
+	if end < int64(len(text)) {
+		if err := masked.Write(text[end:]); err != nil {
+			return err
+		}
 	}
 	if err := masked.Flush(); err != nil {
 		return err

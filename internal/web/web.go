@@ -62,8 +62,10 @@ type Execution struct {
 type Log struct {
 	Repo change.Repo
 	Path string
-	Mask *redact.Known // secrets that are not shown; their places stay
-	Done func() bool
+	// Sealed is the whole log once it has ended, or nil: then it is the file. Some logs have none.
+	Sealed func() ([]byte, error)
+	Mask   *redact.Known // secrets that are not shown; their places stay
+	Done   func() bool
 }
 
 // Deps is what the pages need.
