@@ -163,23 +163,19 @@ func (w *witness) pages(ctx context.Context, r *record, world *sandbox.World) er
 	for _, id := range executions {
 		paths = append(paths, "/executions/"+id, "/executions/"+id+"/log")
 	}
+	reader, err := visit(ctx, world, sandbox.Author)
+	if err != nil {
+		return err
+	}
 	for _, path := range paths {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, world.Bot.URL+path, nil)
+		resp, body, err := reader.do(ctx, http.MethodGet, world.Bot.URL+path, nil)
 		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		body, err := io.ReadAll(resp.Body)
-		if err := errors.Join(err, resp.Body.Close()); err != nil {
 			return err
 		}
 		if resp.StatusCode != http.StatusOK && !strings.HasSuffix(path, "/log") { // of an apply that did not begin
 			return fmt.Errorf("page %s: %s", path, resp.Status)
 		}
-		r.texts["page "+path] = body
+		r.texts["page "+path] = []byte(body)
 	}
 	return nil
 }
