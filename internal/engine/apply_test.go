@@ -175,7 +175,18 @@ func TestSameEffect(t *testing.T) {
 			runs := []store.Run{aRun("moved", reasonMoved, change.RunPassed), aRun("seen", "opened", change.RunPassed)}
 			v := sees(runs, map[string][]store.Plan{"moved": {c.plan}, "seen": c.shown}, c.executions...)
 			isFault(t, sameEffect(v, c.plan), c.fault)
+			same(t, "people are told to plan anew", c.fault != "", len(v.newPlan(c.plan)) == 1)
 		})
+	}
+}
+
+// Nobody is told that all is met when the plan can't be applied.
+func TestAUsedPlanAsksForANewOne(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[change.ExecutionState]int{change.ExecRunning: 0, change.ExecApplied: 0, change.ExecFailedClean: 1, change.ExecFailedPartial: 1, change.ExecUnknown: 1} {
+		p := aPlan("p", "a", change.RunPassed)
+		v := sees([]store.Run{aRun("r", "opened", change.RunPassed)}, map[string][]store.Plan{"r": {p}}, consumed("p", state, ""))
+		same(t, string(state), want, len(v.newPlan(p)))
 	}
 }
 

@@ -196,6 +196,30 @@ func TestTheNextStartTellsTheRest(t *testing.T) {
 	})
 }
 
+// A server that ends right after it has kept an answer has not yet noted that GitHub is to be told.
+//
+// Covers: R08
+func TestAnAnswerThatWasKeptIsSentByTheNextStart(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(d *desk) {
+		sha := d.pull.Info().HeadSHA
+		d.move(d.run(), change.RunRunning)
+		r, err := d.e.latest(d.t.Context(), d.key)
+		d.ok(err)
+		d.move(r, change.RunPassed)
+		d.pass(time.Minute)
+		d.told(sha)
+		d.write(func(ctx context.Context, tx *store.Tx) error {
+			_, err := tx.AddAnswer(ctx, d.at(), d.key.Number, "comment 1", "answer")
+			return err
+		})
+		d.shut()
+		d.open()
+		d.pass(time.Minute)
+		d.told(sha, "answer")
+	})
+}
+
 // After a day nobody asks any more, until there is news or a new start.
 //
 // Covers: R21

@@ -393,7 +393,18 @@ func (e *Engine) requirements(v view, r store.Run, p store.Plan) []report.Requir
 	for _, q := range d.Requirements {
 		out = append(out, report.Requirement(q))
 	}
-	return out
+	return append(out, v.newPlan(p)...)
+}
+
+// newPlan is asked for where an apply would refuse the plan whoever approved it: because it is used up, or has another
+// effect than the one that people were asked to look at.
+func (v view) newPlan(p store.Plan) []report.Requirement {
+	x := v.execution(p.ID)
+	usable := x.ID == "" && sameEffect(v, p) == nil || x.ID != "" && (x.Applied() || !x.State.Done())
+	if usable || p.State != change.RunPassed && p.State != change.RunFailed {
+		return nil
+	}
+	return []report.Requirement{{Text: "A new plan, because this one cannot be applied any more: comment `/plan`"}}
 }
 
 // askAgain is how long an answer of the apply gate is shown. One report needs it several times, every
