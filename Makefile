@@ -189,6 +189,11 @@ mutants: go ## List the conditions of policies that no fixture needs; takes some
 walks: go ## Make WALKS=10000 random walks through the engine, against the model of what may be applied
 	@$(GO) test ./internal/engine/enginetest -run '^TestWalks$$' -timeout 3h -args -walks $(or $(WALKS),10000) -walk.from $(or $(FROM),1)
 
+# A kill needs an apply that is under way: each takes a while here, so that many fit in.
+.PHONY: kills
+kills: go test-setup ## Kill processes at KILLS=200 random moments of applies (SEED=1)
+	@$(stage) --show 'kills' $(GO) test -count=1 -vet=off -timeout 3h ./internal/sandbox -run '^TestKills$$' -v -args -kills $(or $(KILLS),200) -kills-seed $(or $(SEED),1) -kills-projects 8 -kills-provider -kills-server 30 -kills-pause 15s
+
 .PHONY: bench
 bench: go test-setup $(conftest) ## Run the benchmarks
 	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/$(conftest) $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...

@@ -18,7 +18,7 @@ const effects = 3
 // marks is what a resource does when it is made: it leaves a mark outside of everything that the product
 // writes, with the digest of the plan that it is made by and the name of the project, and takes a moment.
 func marks(i int) string {
-	return fmt.Sprintf("  provisioner \"local-exec\" {\n    command = \"echo $TEST_PLAN $(basename $PWD)/r%d >>$TEST_MARKS; sleep 0.3\"\n  }\n", i)
+	return fmt.Sprintf("  provisioner \"local-exec\" {\n    command = \"echo $TEST_PLAN $(basename $PWD)/r%d >>$TEST_MARKS; sleep $TEST_PAUSE\"\n  }\n", i)
 }
 
 // marking is a project whose resources follow each other, and are made anew whenever the text is another.

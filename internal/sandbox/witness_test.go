@@ -34,13 +34,14 @@ type witness struct {
 func (w *witness) notes() string { return filepath.Join(w.dir, "witness") }
 
 // wrapper runs Terraform, and writes down each apply before it begins, with the digest of what is
-// applied. Resources that leave marks find that digest in their environment.
+// applied. Resources that leave marks find that digest in their environment, and how long they are to take.
 const wrapper = `#!/bin/sh
 if [ "$1" = apply ]; then
   for plan; do :; done
   TEST_PLAN=$(sha256sum <"$plan" | cut -d' ' -f1)
   TEST_MARKS='%[1]s/marks'
-  export TEST_PLAN TEST_MARKS
+  TEST_PAUSE=$(cat '%[1]s/pause')
+  export TEST_PLAN TEST_MARKS TEST_PAUSE
   echo "$(date +%%s%%N) $$ $TEST_PLAN $PWD $plan" >>'%[1]s/applies'
 fi
 exec '%[2]s' "$@"
@@ -57,6 +58,7 @@ func newWitness(cfg *sandbox.Config) (*witness, error) {
 	script := filepath.Join(w.notes(), "terraform")
 	err := errors.Join(os.MkdirAll(filepath.Dir(neighbour), 0o700), os.MkdirAll(w.notes(), 0o700),
 		os.WriteFile(neighbour, []byte(w.canaries["neighbour"]), 0o600),
+		os.WriteFile(filepath.Join(w.notes(), "pause"), []byte("0.3"), 0o600),
 		os.WriteFile(script, fmt.Appendf(nil, wrapper, w.notes(), cfg.Terraform), 0o700))
 	// In a room the wrapper has to find what it wraps.
 	cfg.Args = append([]string{"--sandbox-paths", cfg.Terraform + "," + w.notes() + ":rw"}, cfg.Args...)
