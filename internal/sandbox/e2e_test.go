@@ -270,16 +270,9 @@ func TestWithoutApprovalNothingIsApplied(t *testing.T) {
 	head := p.Info().HeadSHA
 	want(t, w, head, "tollgate", "success")
 	pagesAreForReaders(t, w, want(t, w, head, "tollgate/plan: app", "success"))
-	for _, c := range []struct{ name, by string }{{"the author's own approval", sandbox.Author}, {"no approval", ""}} {
-		if c.by != "" {
-			_ = p.Approve(c.by) // GitHub itself refuses it
-		}
-		answers := len(p.Comments())
-		if _, err := p.Comment(sandbox.Author, "/apply"); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the refusal of "+c.name+" is answered", func() bool { return len(p.Comments()) == answers+2 })
-	}
+	refused(t, p, sandbox.Author, "/apply", "may not be applied")
+	_ = p.Approve(sandbox.Author) // GitHub itself refuses it
+	refused(t, p, sandbox.Author, "/apply", "may not be applied")
 	if _, ok := w.Repo.CheckRun(head, "tollgate/apply: app"); ok {
 		t.Fatal("an apply began without an approval")
 	}
