@@ -123,7 +123,6 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	if res, out := sh(t, r, "(setsid sleep 1000 &) ; setsid nohup sleep 1000 >/dev/null 2>&1 & echo started"); res.Exit != 0 || out != "started" {
 		t.Fatalf("exit status %d, %q", res.Exit, out)
 	}
-	// Dead children of processes that are gone stay listed, for nobody waits for them.
 	if _, out := sh(t, r, "grep -l [s]leep /proc/[0-9]*/cmdline || echo none"); out != "none" {
 		t.Errorf("processes of an earlier command: %s", out)
 	}

@@ -161,6 +161,7 @@ func (h *house) run(c Command, output []*os.File) (Result, error) {
 	close(stop)
 	watch.Wait()
 	_ = unix.Kill(-1, unix.SIGKILL) // all but this one; none left is the normal answer
+	awaitAll()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return Result{}, fmt.Errorf("wait for %s: %w", c.Path, err)
@@ -173,6 +174,16 @@ func (h *house) run(c Command, output []*os.File) (Result, error) {
 		res.Over = *o
 	}
 	return res, nil
+}
+
+// awaitAll waits until all that was killed is gone. In a name space of processes the first one inherits
+// every orphan, and no command runs now that somebody else waits for.
+func awaitAll() {
+	for {
+		if _, err := unix.Wait4(-1, nil, unix.WALL, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return // ECHILD: none is left
+		}
+	}
 }
 
 func (h *house) proxyEnv() (env []string) {
