@@ -163,18 +163,14 @@ func TestEachFamilyIsFoundOnItsLine(t *testing.T) {
 	t.Parallel()
 	found := parts(t, toolchain.Terraform, toolchain.Git, toolchain.Moto)
 	w := start(t, sandbox.Config{Terraform: found.Terraform, Python: found.Python})
-	pulls := map[string]*ghsim.Pull{}
-	for _, b := range sandbox.Breaks {
-		text, err := w.Edit("main", b.File, b.Before, b.After)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pulls[b.Policy] = propose(t, w, strings.TrimPrefix(b.Policy, "plan."), map[string]string{b.File: text})
+	pull, err := w.ProposeBreaks()
+	if err != nil {
+		t.Fatal(err)
 	}
+	head := pull.Info().HeadSHA
+	want(t, w, head, "tollgate", "failure")
+	c := want(t, w, head, "tollgate/plan: "+sandbox.Project, "failure")
 	for _, b := range sandbox.Breaks {
-		head := pulls[b.Policy].Info().HeadSHA
-		want(t, w, head, "tollgate", "failure")
-		c := want(t, w, head, "tollgate/plan: "+sandbox.Project, "failure")
 		text, err := w.Repo.File(head, b.File)
 		if err != nil {
 			t.Fatal(err)
