@@ -16,8 +16,9 @@ import (
 const (
 	// answersPerMinute bounds the comments on one pull request; what comes faster shares one.
 	answersPerMinute = 6
-	// commandsPerMinute bounds what one person may ask for on one pull request.
-	commandsPerMinute = 5
+	// commandsPerMinute bounds what one person may ask for on one pull request. Nobody who is in a hurry
+	// for a reason gets there.
+	commandsPerMinute = 15
 	// replansPerMinute bounds the plans that people ask for on one pull request.
 	replansPerMinute = 3
 )
@@ -189,11 +190,15 @@ func bodies(answers []store.Answer) []string {
 
 // tooMany reports whether a person asks for more than anybody can mean. Whoever does is told so once a minute,
 // and nothing is asked of GitHub for it.
-func (e *Engine) tooMany(ctx context.Context, ev github.Event) (bool, error) {
+func (e *Engine) tooMany(ctx context.Context, ev github.Event, command bool) (bool, error) {
 	key := pullKey{ev.Repo.ID, ev.Pull}
+	who := ev.Sender.ID
+	if !command {
+		who = -who // what only looks like a command has a count of its own, and uses up none
+	}
 	obeyed, fresh := false, false
 	err := e.cfg.Store.Write(ctx, func(tx *store.Tx) (err error) {
-		obeyed, err = tx.CountCommand(ctx, key.stored(), ev.CommentID, ev.Sender.ID, commandsPerMinute, time.Minute)
+		obeyed, err = tx.CountCommand(ctx, key.stored(), ev.CommentID, who, commandsPerMinute, time.Minute)
 		if err != nil || obeyed {
 			return err
 		}

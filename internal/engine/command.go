@@ -24,7 +24,7 @@ func (e *Engine) command(ctx context.Context, ev github.Event) error {
 	if !ok && hint == "" {
 		return nil
 	}
-	if many, err := e.tooMany(ctx, ev); err != nil || many {
+	if many, err := e.tooMany(ctx, ev, ok); err != nil || many {
 		return err
 	}
 	if !ok {

@@ -22,6 +22,33 @@ func (d *desk) comments(by, text string) (id int64) {
 	return id
 }
 
+// What only looks like a command uses up none: after a hundred slips, the command itself is obeyed.
+//
+// Covers: T14, T18
+func TestSlipsAreNoCommands(t *testing.T) {
+	t.Parallel()
+	atDesk(t, func(d *desk) {
+		for range 100 {
+			d.comments("bob", "/plan && rm -rf /")
+		}
+		d.comments("bob", "/plan")
+		d.pass(10 * time.Second)
+		runs, err := store.Read(d.t.Context(), d.db, func(tx *store.Tx) ([]store.Run, error) { return tx.RecentRuns(d.t.Context(), 10) })
+		if d.ok(err); len(runs) != 1 {
+			t.Errorf("%d runs after a hundred slips and one command, want 1", len(runs))
+		}
+		comments := 0
+		for _, c := range d.pull.Comments() {
+			if c.Author == d.app.BotLogin {
+				comments++
+			}
+		}
+		if comments > answersPerMinute+1 {
+			t.Errorf("%d answers to a hundred slips", comments)
+		}
+	})
+}
+
 // Five people write a hundred `/plan` each within a minute.
 //
 // Covers: T18
@@ -61,14 +88,14 @@ func TestAFloodOfCommands(t *testing.T) {
 			}
 		}
 		t.Logf("%d runs, %d requests, %d reactions, %d other writes", len(runs), total, reactions, writes)
-		if writes > 40 || reactions > 2*commandsPerMinute*len(people) || total > 300 {
+		if writes > 40 || reactions > 2*commandsPerMinute*len(people) || total > 500 {
 			t.Errorf("%d requests, %d reactions, %d other writes", total, reactions, writes)
 		}
 		refusals, comments := 0, 0
 		for _, c := range d.pull.Comments() {
 			if c.Author == d.app.BotLogin {
 				comments++
-				refusals += strings.Count(c.Body, "There were more than 5 within a minute.")
+				refusals += strings.Count(c.Body, fmt.Sprintf("There were more than %d within a minute.", commandsPerMinute))
 			}
 		}
 		if refusals < len(people) || refusals > 2*len(people) || comments > 2*answersPerMinute+1 {

@@ -268,7 +268,7 @@ func sameFiles(a, b map[string]string) bool {
 func (m *model) must(s snapshot, by string) []enginetest.Step {
 	steps := enginetest.Difference(s.values, s.tree)
 	since, last, standing := m.standing(s.pull.HeadSHA, steps)
-	if m.unhealed || m.needsPlan(last) {
+	if m.unhealed || m.needsPlan() {
 		return nil
 	}
 	switch {
@@ -297,13 +297,13 @@ func (m *model) must(s snapshot, by string) []enginetest.Step {
 
 // needsPlan reports whether people have to ask for a plan first. One is consumed by an apply of which nothing came to life,
 // too; and one that was made to serve an apply, and has another effect, is not the one that they were asked to look at.
-func (m *model) needsPlan(shown time.Time) bool {
-	execs, err := m.w.Executions(m.pull.Number())
-	if err != nil || slices.ContainsFunc(execs, func(x store.Execution) bool { return !x.CreatedAt.Before(shown) }) {
+func (m *model) needsPlan() bool {
+	runs, err := m.w.Runs(m.pull.Number())
+	if err != nil || len(runs) == 0 || runs[0].Reason == "moved" || runs[0].Reason == "merged" {
 		return true
 	}
-	runs, err := m.w.Runs(m.pull.Number())
-	return err != nil || len(runs) == 0 || runs[0].Reason == "moved" || runs[0].Reason == "merged"
+	execs, err := m.w.Executions(m.pull.Number())
+	return err != nil || slices.ContainsFunc(execs, func(x store.Execution) bool { return !x.CreatedAt.Before(runs[0].CreatedAt) })
 }
 
 // settled checks what must hold when everybody is done.
