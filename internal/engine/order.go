@@ -185,7 +185,7 @@ func (e *Engine) projectsTouched(ctx context.Context, repoID int64, before, afte
 	}
 	cfg, err := e.repoConfig(ctx, repoID, before)
 	if err != nil {
-		return []string{project.File}, nil //nolint:nilerr // nobody can tell, so it counts
+		return []string{project.File}, nil // nobody can tell, so it counts
 	}
 	tree, err := e.cfg.Git.FS(ctx, repoID, after, ".", hclsource.Reads)
 	if err != nil {

@@ -178,7 +178,7 @@ func (o *outage) pause(first time.Duration, err error) time.Duration {
 	}
 	pause := min(first<<min(o.n, 10), longest)
 	o.n++
-	pause = pause/2 + rand.N(pause/2+1) //nolint:gosec // jitter is no secret
+	pause = pause/2 + rand.N(pause/2+1) // jitter is no secret
 	var limit *github.RateLimitError
 	if errors.As(err, &limit) {
 		return max(time.Until(limit.Until), 0) + pause

@@ -106,7 +106,7 @@ func (e *Engine) reconcileForever() {
 		if err := e.reconcile(e.life); err != nil && e.life.Err() == nil {
 			e.cfg.Logger.Warn("compare with GitHub", "error", err)
 		}
-		pause := e.cfg.Reconcile - rand.N(e.cfg.Reconcile/10+1) //nolint:gosec // jitter is no secret
+		pause := e.cfg.Reconcile - rand.N(e.cfg.Reconcile/10+1) // jitter is no secret
 		select {
 		case <-time.After(pause):
 		case <-e.life.Done():

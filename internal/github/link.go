@@ -296,7 +296,7 @@ func pauseAfter(err error, attempt int) (time.Duration, bool) {
 		return 0, false
 	}
 	full := firstPause << (2 * (attempt - 1))
-	pause := full/2 + rand.N(full/2) //nolint:gosec // jitter is no secret
+	pause := full/2 + rand.N(full/2) // jitter is no secret
 	var later *laterError
 	if errors.As(err, &later) {
 		pause = max(pause, later.pause)

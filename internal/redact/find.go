@@ -150,7 +150,7 @@ func look(b []byte) view {
 				continue
 			}
 		}
-		v.text[n], v.at[n] = c, int32(i) //nolint:gosec // parts of a text are far smaller
+		v.text[n], v.at[n] = c, int32(i) // parts of a text are far smaller
 		n++
 		i++
 	}
@@ -160,7 +160,7 @@ func look(b []byte) view {
 
 // before is the view of the text before a place.
 func (v view) before(place int) view {
-	n, _ := slices.BinarySearch(v.at, int32(place)) //nolint:gosec // as above
+	n, _ := slices.BinarySearch(v.at, int32(place)) // as above
 	return view{v.text[:n], v.at[:n], place}
 }
 
