@@ -14,20 +14,17 @@ import (
 	"github.com/tollgate/tollgate/internal/toolchain"
 )
 
-// refused comments a command and waits for a refusal with these words.
-func refused(t *testing.T, p *ghsim.Pull, by, command, words string) {
+// refused comments a command and waits until it is refused for one of the reasons.
+func refused(t *testing.T, p *ghsim.Pull, by, command string, reasons ...string) {
 	t.Helper()
 	before := len(p.Comments())
 	if _, err := p.Comment(by, command); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, fmt.Sprintf("%s is refused with %q", command, words), func() bool {
-		for _, c := range p.Comments()[before:] {
-			if strings.Contains(c.Body, "**Refused:**") && strings.Contains(c.Body, words) {
-				return true
-			}
-		}
-		return false
+	eventually(t, fmt.Sprintf("%s is refused with one of %q", command, reasons), func() bool {
+		return slices.ContainsFunc(p.Comments()[before:], func(c ghsim.CommentInfo) bool {
+			return strings.Contains(c.Body, "**Refused:**") && slices.ContainsFunc(reasons, func(r string) bool { return strings.Contains(c.Body, r) })
+		})
 	})
 }
 
