@@ -34,8 +34,8 @@ func (env Environment) Module(root string, p change.Project, source *hclsource.M
 	b := source.Backend()
 	switch {
 	case !b.Present && !b.Cloud, b.Type == "local":
-		m.StatePath = b.Attributes["path"]
-		if !filepath.IsAbs(m.StatePath) {
+		m.StatePath = filepath.Clean(b.Attributes["path"])
+		if m.StateNamed = filepath.IsAbs(m.StatePath); !m.StateNamed {
 			m.StatePath = filepath.Join(states, filepath.FromSlash(p.Dir), "terraform.tfstate")
 		}
 		return m, path.Join("local", filepath.ToSlash(m.StatePath), p.Workspace), nil

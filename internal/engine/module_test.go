@@ -43,6 +43,7 @@ func TestModule(t *testing.T) {
 		variables values
 		backend   values
 		statePath string
+		named     bool
 		stateKey  string
 		fault     string
 	}{
@@ -68,7 +69,7 @@ terraform {
 		"a local backend elsewhere": {code: `
 terraform {
   backend "local" { path = "/srv/states/one" }
-}`, statePath: "/srv/states/one", stateKey: "local/srv/states/one/default"},
+}`, statePath: "/srv/states/one", named: true, stateKey: "local/srv/states/one/default"},
 		"a partial S3 backend": {env: everything, code: `
 terraform {
   backend "s3" {}
@@ -113,7 +114,7 @@ terraform {
 			}
 			same(t, "state key", c.stateKey, key)
 			same(t, "module", terraform.Module{Root: "/tree", Dir: "infra", Workspace: c.workspace, Key: "12/infra/" + c.workspace, InitKey: code.InitKey(),
-				Variables: c.variables, Backend: c.backend, StatePath: c.statePath}, m)
+				Variables: c.variables, Backend: c.backend, StatePath: c.statePath, StateNamed: c.named}, m)
 		})
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tollgate/tollgate/internal/fault"
@@ -46,7 +47,7 @@ func (t *Terraform) prepare(ctx context.Context, m Module, fresh bool, log io.Wr
 		return dataDir{}, err
 	}
 	defer dir.Close()
-	if err := pinState(dir, m); err != nil {
+	if err := t.pinState(dir, m); err != nil {
 		return dataDir{}, err
 	}
 	entry := filepath.Join(t.cfg.Dir, "data", digest(m.Key), t.initDigest(m))
@@ -218,9 +219,14 @@ func adoptLock(dir *os.Root, lock []byte) error {
 // pinState writes an override that keeps a local state outside the checkout. The flag -state does
 // the same but is deprecated; and what the override says becomes part of the plan file, so that
 // plan, lock and apply cannot disagree.
-func pinState(dir *os.Root, m Module) error {
+func (t *Terraform) pinState(dir *os.Root, m Module) error {
 	if m.StatePath == "" {
 		return nil
+	}
+	if m.StateNamed && !t.reaches(m.StatePath) {
+		return fault.New(fmt.Sprintf("The state of this project is to be in `%s`, where the sandbox lets nobody write.", m.StatePath),
+			"The path is in the code of the pull request, so it could be any file of the server.",
+			fmt.Sprintf("Leave `path` out, and Tollgate keeps the state. Or ask whoever runs the server to list its directory: `--sandbox-paths=%s:rw`.", filepath.Dir(m.StatePath)))
 	}
 	local := map[string]string{"path": m.StatePath, "workspace_dir": m.StatePath + ".d"}
 	data, err := json.Marshal(map[string]any{"terraform": map[string]any{"backend": map[string]any{"local": local}}})
@@ -242,7 +248,19 @@ func pinState(dir *os.Root, m Module) error {
 	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write backend override: %w", err)
 	}
+	if m.StateNamed && t.cfg.Confinement != nil {
+		return nil // what made links there could have the server make directories anywhere
+	}
 	return os.MkdirAll(filepath.Dir(m.StatePath), 0o700)
+}
+
+// reaches reports whether what runs here may write a file of this machine.
+func (t *Terraform) reaches(path string) bool {
+	c := t.cfg.Confinement
+	return c == nil || slices.ContainsFunc(c.Writable, func(dir string) bool {
+		rel, err := filepath.Rel(dir, path)
+		return err == nil && filepath.IsLocal(rel)
+	})
 }
 
 // scratch makes a directory with HOME and TMPDIR for one process. They are not shared, because

@@ -24,7 +24,8 @@ import (
 	"github.com/tollgate/tollgate/internal/terraform"
 )
 
-// TestMain lets the test binary also be a provider, and a server that plans until it is killed.
+// TestMain lets the test binary also be a provider, a server that plans until it is killed, and what makes
+// rooms.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv("TF_PLUGIN_MAGIC_COOKIE") != "":
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case len(os.Args) == 3 && os.Args[1] == "confined":
+		confined(os.Args[2])
 	case len(os.Args) == 5 && os.Args[1] == "server":
 		planFor(os.Args[2], os.Args[3], os.Args[4])
 	default:

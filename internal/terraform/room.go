@@ -204,7 +204,7 @@ func (t *Terraform) roomFor(m Module, scratch string) confine.Plan {
 			p.ReadOnly = append(p.ReadOnly, real)
 		}
 	}
-	if m.StatePath != "" {
+	if m.StatePath != "" && !m.StateNamed {
 		p.Writable = append(p.Writable, filepath.Dir(m.StatePath))
 	}
 	return p

@@ -138,6 +138,9 @@ type Module struct {
 	// StatePath keeps the state of a module without a remote backend in this file, outside the
 	// checkout. Empty for every other module.
 	StatePath string
+	// StateNamed says that StatePath is what the code says. It may be any file of this machine, so that a
+	// room has it only where the operator lets every plan write.
+	StateNamed bool
 	// Environ are further variables, such as the credentials of this run; never stored.
 	Environ []string `json:"-"`
 }
