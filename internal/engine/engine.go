@@ -165,18 +165,19 @@ const (
 
 // Engine is the running product without its HTTP face.
 type Engine struct {
-	cfg      Config
-	queue    *queue.Queue
-	boot     string        // this process, unlike ServerID
-	slots    chan struct{} // one per plan that may run at once
-	previews chan struct{} // one per pull request whose policies are tried at once
+	cfg   Config
+	queue *queue.Queue
+	boot  string // this process, unlike ServerID
 
-	unasked chan struct{} // one per run that nobody asked for and that may go on at once
+	unasked   *turns // of runs that nobody asked for, which may be many at once
+	preparing *turns // of runs that are being prepared
+	slots     *turns // of plans
+	previews  *turns // of pull requests whose policies are tried
 
-	decisions keyed         // one decision at a time for each pull request
-	branches  keyed         // one look at a time at each branch
-	walks     keyed         // and one at its history
-	tellers   chan struct{} // one per pull request that GitHub is told about at once
+	decisions keyed  // one decision at a time for each pull request
+	branches  keyed  // one look at a time at each branch
+	walks     keyed  // and one at its history
+	tellers   *turns // of pull requests that GitHub is told about
 
 	mu       sync.Mutex
 	telling  map[pullKey]chan struct{}          // whom to tell of news of a pull request; see outbox.go
@@ -225,8 +226,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		cfg.At = func(Point) {}
 	}
 	e := &Engine{
-		cfg: cfg, boot: store.NewID(), slots: make(chan struct{}, max(cfg.Workers, 1)), previews: make(chan struct{}, 1), unasked: make(chan struct{}, max(cfg.Workers, 1)),
-		tellers: make(chan struct{}, tellersAtOnce), telling: map[pullKey]chan struct{}{},
+		cfg: cfg, boot: store.NewID(),
+		unasked: newTurns(max(cfg.Workers, 1)), preparing: newTurns(2 * max(cfg.Workers, 1)), slots: newTurns(max(cfg.Workers, 1)), previews: newTurns(1),
+		tellers: newTurns(tellersAtOnce), telling: map[pullKey]chan struct{}{},
 		active: map[string]context.CancelCauseFunc{}, applying: map[string]bool{}, nowhere: map[string]time.Time{}, policies: map[policyKey]policies{}, owners: map[string][]gate.Owners{}, asked: map[string]shownAnswer{},
 	}
 	e.life, e.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -283,12 +285,21 @@ func (e *Engine) adopt(ctx context.Context) error {
 	}
 	type left struct {
 		runs   []store.Run
+		of     map[string]tenant
 		execs  []store.Execution
 		frozen []store.Execution
 	}
 	l, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (l left, err error) {
 		if l.runs, err = tx.ActiveRuns(ctx); err != nil {
 			return l, err
+		}
+		l.of = map[string]tenant{}
+		for _, r := range l.runs {
+			p, err := tx.Pull(ctx, r.RepoID, r.Number)
+			if err != nil {
+				return l, err
+			}
+			l.of[r.ID] = tenantOf(p.Repo)
 		}
 		if l.execs, err = tx.ActiveExecutions(ctx); err != nil {
 			return l, err
@@ -312,7 +323,7 @@ func (e *Engine) adopt(ctx context.Context) error {
 	for _, r := range l.runs {
 		// A plan changes nothing, so it is simply made again.
 		e.cfg.Logger.Info("starting an interrupted plan again", "run", r.ID)
-		e.begin(r, 0)
+		e.begin(r, l.of[r.ID], 0)
 	}
 	return nil
 }

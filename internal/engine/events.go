@@ -242,7 +242,7 @@ func (e *Engine) startRun(ctx context.Context, p store.Pull, reason string) erro
 	if byPeople(reason) {
 		pause = max(pause, replanPause(before, run.CreatedAt))
 	}
-	e.begin(run, pause)
+	e.begin(run, tenantOf(p.Repo), pause)
 	return nil
 }
 

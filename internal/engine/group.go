@@ -57,7 +57,7 @@ func (e *Engine) mergeGroup(ctx context.Context, ev github.Event) error {
 	if err := e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.AddRun(ctx, &run) }); err != nil {
 		return fmt.Errorf("record the run of a group: %w", err)
 	}
-	e.begin(run, 0)
+	e.begin(run, tenantOf(pull.Repo), 0)
 	e.reportSoon(key)
 	return nil
 }

@@ -126,12 +126,11 @@ func (e *Engine) rest(d time.Duration, news <-chan struct{}) {
 
 // tellOnce makes one attempt, and says when to look again although all went well.
 func (e *Engine) tellOnce(key pullKey, failing *outage) (again time.Time, err error) {
-	select {
-	case e.tellers <- struct{}{}:
-		defer func() { <-e.tellers }()
-	case <-e.life.Done():
-		return time.Time{}, e.life.Err()
+	giveBack, err := e.tellers.take(e.life, tenant{repo: key.Repo})
+	if err != nil {
+		return time.Time{}, err
 	}
+	defer giveBack()
 	ctx := github.Patient(e.life)
 	changes, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (int, error) { return tx.Untold(ctx, key.stored()) })
 	if errors.Is(err, store.ErrNotFound) {

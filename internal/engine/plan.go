@@ -113,12 +113,11 @@ func (e *Engine) planAndJudge(ctx context.Context, j *job, p *store.Plan) (secre
 	if err := e.awaitApply(ctx, key); err != nil {
 		return secrets, err
 	}
-	select {
-	case e.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	giveBack, err := e.slots.take(ctx, tenantOf(j.pull.Repo))
+	if err != nil {
+		return secrets, err
 	}
-	defer func() { <-e.slots }()
+	defer giveBack()
 	p.State, p.StartedAt = change.RunRunning, time.Now()
 	if err := e.record(ctx, *p); err != nil {
 		return secrets, err

@@ -37,10 +37,8 @@ func (e *Engine) preview(ctx context.Context, j *job) *change.Preview {
 	ctx, cancel := context.WithTimeout(ctx, previewLimit)
 	defer cancel()
 	v := &change.Preview{Dir: dir}
-	select {
-	case e.previews <- struct{}{}:
-		defer func() { <-e.previews }()
-	case <-ctx.Done():
+	if giveBack, err := e.previews.take(ctx, tenantOf(j.pull.Repo)); err == nil { // else whatever comes next says so
+		defer giveBack()
 	}
 	after, own, err := e.rulesAfter(ctx, j, dir)
 	if err == nil {

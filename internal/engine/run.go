@@ -40,10 +40,11 @@ type job struct {
 	plans    []store.Plan
 	changed  map[string]bool    // files that the pull request changes
 	code     map[string]verdict // on the code of each project, by name
+	prepared func()             // lets another run be prepared
 }
 
-// begin works on a run in the background after a pause.
-func (e *Engine) begin(run store.Run, pause time.Duration) {
+// begin works on a run in the background after a pause, when it is the turn of its repository.
+func (e *Engine) begin(run store.Run, who tenant, pause time.Duration) {
 	ctx, cancel := context.WithCancelCause(e.life)
 	e.mu.Lock()
 	e.active[run.ID] = cancel
@@ -61,26 +62,31 @@ func (e *Engine) begin(run store.Run, pause time.Duration) {
 			return // whoever cancelled it has recorded so
 		}
 		if madeAgain(run) { // there may be many, and people who push must not wait for them
-			select {
-			case e.unasked <- struct{}{}:
-				defer func() { <-e.unasked }()
-			case <-ctx.Done():
+			giveBack, err := e.unasked.take(ctx, who)
+			if err != nil {
 				return
 			}
+			defer giveBack()
 		}
-		e.work(ctx, run)
+		giveBack, err := e.preparing.take(ctx, who)
+		if err != nil {
+			return
+		}
+		prepared := sync.OnceFunc(giveBack)
+		defer prepared()
+		e.work(ctx, &job{run: run, prepared: prepared})
 	})
 }
 
 // work makes, judges and reports the plans of a run.
-func (e *Engine) work(ctx context.Context, run store.Run) {
+func (e *Engine) work(ctx context.Context, j *job) {
+	run := j.run
 	log := e.cfg.Logger.With("run", run.ID, "pull", run.Number, "head", run.HeadSHA)
 	attempt, err := e.beginAttempt(ctx, run)
 	if err != nil {
 		log.Info("run is not started", "reason", err)
 		return
 	}
-	j := &job{run: run}
 	defer func() { _ = os.RemoveAll(e.workDir(run.ID)) }()
 	if attempt > maxAttempts {
 		err = fault.New(fmt.Sprintf("The server ended %d times while it made this plan.", maxAttempts), "The plan may be what ends it, so it is not made again by itself.",
@@ -149,6 +155,7 @@ func (e *Engine) attempt(ctx context.Context, j *job) error {
 	if err := e.prepare(ctx, j); err != nil {
 		return err
 	}
+	j.prepared()
 	return e.planAndPreview(ctx, j)
 }
 

@@ -16,18 +16,24 @@ import (
 
 // Git reads the stand-in's repositories without a copy of its own.
 type Git struct {
-	repo  *ghsim.Repo
-	cloud *Cloud
-	reads func(what string)
+	github *ghsim.Server
+	cloud  *Cloud
+	reads  func(what string)
+}
+
+func (g Git) repo(id int64) *ghsim.Repo {
+	all := g.github.Repos()
+	return all[slices.IndexFunc(all, func(r *ghsim.Repo) bool { return r.ID() == id })]
 }
 
 var _ engine.Git = Git{}
 
 // Fetch resolves what is asked for, as it is now.
 func (g Git) Fetch(_ context.Context, f workspace.Fetch) (c workspace.Commits, err error) {
-	g.reads("fetch")
+	repo := g.repo(f.RepoID)
+	g.reads(repo.FullName() + ": fetch")
 	get := func(rev string) string {
-		at, e := g.repo.Commit(rev)
+		at, e := repo.Commit(rev)
 		if e != nil {
 			err = fault.Wrap(e, "The commit is gone.", "", "")
 		}
@@ -46,8 +52,8 @@ func (g Git) Fetch(_ context.Context, f workspace.Fetch) (c workspace.Commits, e
 }
 
 // Merge merges whole files.
-func (g Git) Merge(_ context.Context, _ int64, base, head string) (workspace.Merge, error) {
-	tree, ok, err := g.repo.MergeTree(base, head)
+func (g Git) Merge(_ context.Context, repoID int64, base, head string) (workspace.Merge, error) {
+	tree, ok, err := g.repo(repoID).MergeTree(base, head)
 	if err == nil && !ok {
 		return workspace.Merge{Conflicts: []string{"a file"}}, nil
 	}
@@ -55,14 +61,14 @@ func (g Git) Merge(_ context.Context, _ int64, base, head string) (workspace.Mer
 }
 
 // Tree is the tree of a commit.
-func (g Git) Tree(_ context.Context, _ int64, commit string) (string, error) {
-	c, err := g.repo.Commit(commit)
+func (g Git) Tree(_ context.Context, repoID int64, commit string) (string, error) {
+	c, err := g.repo(repoID).Commit(commit)
 	return c.Tree, err
 }
 
 // FirstParent is a commit's first parent.
-func (g Git) FirstParent(_ context.Context, _ int64, commit string) (string, error) {
-	c, err := g.repo.Commit(commit)
+func (g Git) FirstParent(_ context.Context, repoID int64, commit string) (string, error) {
+	c, err := g.repo(repoID).Commit(commit)
 	if err == nil && len(c.Parents) == 0 {
 		err = fmt.Errorf("%s has no parent", commit)
 	}
@@ -73,17 +79,17 @@ func (g Git) FirstParent(_ context.Context, _ int64, commit string) (string, err
 }
 
 // IsAncestor reports whether one commit is in the history of the other.
-func (g Git) IsAncestor(_ context.Context, _ int64, ancestor, commit string) (bool, error) {
-	return g.repo.IsAncestor(ancestor, commit), nil
+func (g Git) IsAncestor(_ context.Context, repoID int64, ancestor, commit string) (bool, error) {
+	return g.repo(repoID).IsAncestor(ancestor, commit), nil
 }
 
 // ChangedFiles compares whole files.
-func (g Git) ChangedFiles(_ context.Context, _ int64, before, after string) ([]string, error) {
-	was, err := g.repo.Files(before)
+func (g Git) ChangedFiles(_ context.Context, repoID int64, before, after string) ([]string, error) {
+	was, err := g.repo(repoID).Files(before)
 	if err != nil {
 		return nil, err
 	}
-	is, err := g.repo.Files(after)
+	is, err := g.repo(repoID).Files(after)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +109,8 @@ func (g Git) ChangedFiles(_ context.Context, _ int64, before, after string) ([]s
 }
 
 // List lists whole files.
-func (g Git) List(_ context.Context, _ int64, tree string) ([]workspace.Entry, error) {
-	files, err := g.repo.Files(tree)
+func (g Git) List(_ context.Context, repoID int64, tree string) ([]workspace.Entry, error) {
+	files, err := g.repo(repoID).Files(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +123,8 @@ func (g Git) List(_ context.Context, _ int64, tree string) ([]workspace.Entry, e
 }
 
 // ReadFile reads one file.
-func (g Git) ReadFile(_ context.Context, _ int64, commit, file string, _ int64) ([]byte, error) {
-	files, err := g.repo.Files(commit)
+func (g Git) ReadFile(_ context.Context, repoID int64, commit, file string, _ int64) ([]byte, error) {
+	files, err := g.repo(repoID).Files(commit)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +136,8 @@ func (g Git) ReadFile(_ context.Context, _ int64, commit, file string, _ int64) 
 }
 
 // FS shows the files below a directory.
-func (g Git) FS(_ context.Context, _ int64, commit, dir string, want func(string) bool) (fs.FS, error) {
-	files, err := g.repo.Files(commit)
+func (g Git) FS(_ context.Context, repoID int64, commit, dir string, want func(string) bool) (fs.FS, error) {
+	files, err := g.repo(repoID).Files(commit)
 	if err != nil {
 		return nil, err
 	}
@@ -149,8 +155,8 @@ func (g Git) FS(_ context.Context, _ int64, commit, dir string, want func(string
 }
 
 // Checkout remembers which tree was put where.
-func (g Git) Checkout(_ context.Context, _ int64, tree, dir string) (workspace.Checkout, error) {
-	files, err := g.repo.Files(tree)
+func (g Git) Checkout(_ context.Context, repoID int64, tree, dir string) (workspace.Checkout, error) {
+	files, err := g.repo(repoID).Files(tree)
 	if err != nil {
 		return workspace.Checkout{}, err
 	}

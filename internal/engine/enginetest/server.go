@@ -78,7 +78,7 @@ func (w *World) Boot() error {
 	if s.artifacts, err = artifact.Open(filepath.Join(w.dir, "artifacts"), filepath.Join(w.dir, "artifact.key")); err != nil {
 		return errors.Join(err, s.DB.Close())
 	}
-	s.Engine, err = engine.New(ctx, engine.Config{Store: s.DB, GitHub: app, Git: Git{w.Repo, w.Cloud, w.reads}, Terraform: Terraform{w.Cloud, s.alive},
+	s.Engine, err = engine.New(ctx, engine.Config{Store: s.DB, GitHub: app, Git: Git{w.GitHub, w.Cloud, w.reads}, Terraform: Terraform{w.Cloud, s.alive},
 		Artifacts: s.artifacts, Judge: w.parts.judge, Runner: Runner{w.Cloud, s.alive}, Policies: w.parts.policies, Pace: engine.Usual(),
 		DataDir: w.dir, ServerID: "server", PublicURL: "https://tollgate.example", Workers: 2, Reconcile: w.Reconcile, At: s.at, Bubble: true, Logger: w.logger})
 	if err != nil {

@@ -161,7 +161,7 @@ func (w *World) Server() *Server {
 }
 
 // OnRead has f called before each question of the server is answered, to GitHub ("/repos/acme/payments/pulls/1") or
-// to git ("fetch"). Questions are asked side by side, so f is called by several goroutines.
+// to git ("acme/payments: fetch"). Questions are asked side by side, so f is called by several goroutines.
 func (w *World) OnRead(f func(what string)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
