@@ -77,7 +77,9 @@ func excerpt(err error) string {
 }
 
 func (e *Engine) record(ctx context.Context, p store.Plan) error {
-	return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutPlan(ctx, p) })
+	return patiently(ctx, func() error {
+		return e.cfg.Store.Write(ctx, func(tx *store.Tx) error { return tx.PutPlan(ctx, p) })
+	})
 }
 
 // veil masks the secrets in what people are shown of a plan.
@@ -265,7 +267,11 @@ func (e *Engine) madeHere(v view, r store.Run) bool {
 // awaitApply waits until no apply changes the state: a plan made meanwhile would be stale at once.
 func (e *Engine) awaitApply(ctx context.Context, stateKey string) error {
 	for {
-		holder, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, stateKey) })
+		var holder store.Execution
+		err := patiently(ctx, func() (err error) {
+			holder, err = store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Execution, error) { return tx.Holder(ctx, stateKey) })
+			return err
+		})
 		if errors.Is(err, store.ErrNotFound) || holder.State == change.ExecUnknown {
 			return nil
 		}

@@ -357,7 +357,7 @@ func (e *Engine) sendDeployment(ctx context.Context, v view, x store.Execution) 
 // unreachable reports whether trying again later may help.
 func unreachable(err error) bool {
 	var limited *github.RateLimitError
-	return errors.Is(err, github.ErrUnavailable) || errors.Is(err, workspace.ErrTemporary) || errors.As(err, &limited) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, github.ErrUnavailable) || errors.Is(err, workspace.ErrTemporary) || errors.Is(err, store.ErrUnavailable) || errors.As(err, &limited) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // requirements are what the apply gate still asks for, by the facts that were read last. They

@@ -24,7 +24,7 @@ import (
 	"github.com/tollgate/tollgate/internal/workspace"
 )
 
-// How long a run waits for GitHub or git to come back before it ends as errored.
+// How long a run waits for GitHub, git or the database to come back before it ends as errored.
 const outagePatience = 15 * time.Minute
 
 // job is one run while it is worked on.
@@ -82,7 +82,8 @@ func (e *Engine) begin(run store.Run, who tenant, pause time.Duration) {
 func (e *Engine) work(ctx context.Context, j *job) {
 	run := j.run
 	log := e.cfg.Logger.With("run", run.ID, "pull", run.Number, "head", run.HeadSHA)
-	attempt, err := e.beginAttempt(ctx, run)
+	attempt := 0
+	err := patiently(ctx, func() (err error) { attempt, err = e.beginAttempt(ctx, run); return err })
 	if err != nil {
 		log.Info("run is not started", "reason", err)
 		return
@@ -92,7 +93,10 @@ func (e *Engine) work(ctx context.Context, j *job) {
 		err = fault.New(fmt.Sprintf("The server ended %d times while it made this plan.", maxAttempts), "The plan may be what ends it, so it is not made again by itself.",
 			"The server's log and the machine's say why it ended. Comment `/plan` when that is mended.")
 	} else {
-		err = e.survive(func() error { return e.attempt(ctx, j) })
+		// A plan changes nothing, so one that a database without an answer has ended is made again.
+		err = e.survive(func() error {
+			return patiently(ctx, func() error { *j = job{run: run, prepared: j.prepared}; return e.attempt(ctx, j) })
+		})
 	}
 	if ctx.Err() != nil {
 		log.Info("run stopped", "cause", context.Cause(ctx))
@@ -152,6 +156,9 @@ func (e *Engine) forgetAttempt(ctx context.Context, run store.Run) {
 
 // attempt makes the plans of a run.
 func (e *Engine) attempt(ctx context.Context, j *job) error {
+	if err := os.RemoveAll(e.workDir(j.run.ID)); err != nil {
+		return err
+	}
 	if err := e.prepare(ctx, j); err != nil {
 		return err
 	}
@@ -260,7 +267,7 @@ func (e *Engine) readApprovals(ctx context.Context, p store.Pull) {
 	}
 }
 
-// patiently repeats f while GitHub cannot be reached.
+// patiently repeats f while GitHub or the database cannot be reached.
 func patiently(ctx context.Context, f func() error) error {
 	deadline := time.Now().Add(outagePatience)
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {

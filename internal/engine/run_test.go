@@ -147,6 +147,7 @@ func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{
 		github.ErrUnavailable:    true,
+		store.ErrUnavailable:     true,
 		&github.RateLimitError{}: true,
 		context.DeadlineExceeded: true,
 		github.ErrNotFound:       false,

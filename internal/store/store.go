@@ -34,6 +34,10 @@ var ErrNotFound = errors.New("not found")
 // state is locked, or the pull request has an active run.
 var ErrConflict = errors.New("conflicts with a row that exists")
 
+// ErrUnavailable is returned when the database cannot be used as it is now, which may pass: another program has
+// locked it, its disk is full, or it can't be written.
+var ErrUnavailable = errors.New("the database is not available")
+
 // DB is the store. It is safe for concurrent use and owned by its opener.
 type DB struct {
 	sql     *sql.DB
@@ -128,7 +132,7 @@ type Tx struct {
 func (d *DB) Write(ctx context.Context, f func(*Tx) error) error {
 	tx, err := d.sql.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+		return fmt.Errorf("begin transaction: %w", passing(err))
 	}
 	defer func() { _ = tx.Rollback() }() // a no-op after Commit
 	t := &Tx{SQL: tx, Now: time.Now().UTC(), db: d}
@@ -136,15 +140,28 @@ func (d *DB) Write(ctx context.Context, f func(*Tx) error) error {
 		t.Skew = (*skew)()
 	}
 	if err := f(t); err != nil {
-		return err
+		return passing(err)
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
+		return fmt.Errorf("commit: %w", passing(err))
 	}
 	if w := d.witness.Load(); w != nil && t.head.Seq > 0 {
 		(*w).Saw(t.head)
 	}
 	return nil
+}
+
+// passing marks the errors of SQLite that are about its file, and not about what was asked.
+func passing(err error) error {
+	var se *sqlite.Error
+	if !errors.As(err, &se) {
+		return err
+	}
+	switch se.Code() & 0xff { // the rest says more of it
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
 }
 
 // Read runs f in a transaction and returns what it returns. SQLite's single connection makes it

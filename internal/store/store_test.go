@@ -262,3 +262,56 @@ func TestNewID(t *testing.T) {
 		seen[id] = true
 	}
 }
+
+// What is wrong with the file may pass; what is wrong with a row does not.
+//
+// Covers: R24
+func TestWhatMayPassIsToldFromWhatDoesNot(t *testing.T) {
+	t.Parallel()
+	for pragma, back := range map[string]string{"query_only = on": "query_only = off", "max_page_count = 1": "max_page_count = 1000000"} {
+		db := fresh(t)
+		set := func(pragma string) {
+			t.Helper()
+			if _, err := db.Pool().ExecContext(t.Context(), "pragma "+pragma); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add := func(id string) error {
+			return db.Write(t.Context(), func(tx *store.Tx) error {
+				return tx.AddRun(t.Context(), &store.Run{ID: id, RepoID: repo, Number: 7, HeadSHA: strings.Repeat("x", 100_000), BaseRef: "main", Reason: "opened"})
+			})
+		}
+		set(pragma)
+		if err := add("a"); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s: %v", pragma, err)
+		}
+		set(back)
+		if err := add("a"); err != nil {
+			t.Errorf("%s: %v", back, err)
+		}
+		if err := add("b"); !errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("a second run: %v", err)
+		}
+	}
+}
+
+// A claim that has been forgotten by a database from a backup is still behind the fence, and so is the next one.
+//
+// Covers: R25
+func TestFenceOfAStateOnlyGrows(t *testing.T) {
+	t.Parallel()
+	db := fresh(t)
+	claim := func(number int, seen int64) int64 {
+		t.Helper()
+		p := addPlan(t, db, number, fmt.Sprint("p", number))
+		x := store.Execution{Execution: change.Execution{ID: "x" + p.ID, PlanID: p.ID, Project: p.Project}, RepoID: repo, Number: number, StateKey: "k", Fence: seen}
+		write(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.Claim(ctx, &x) })
+		moveExecution(t, db, x.ID, change.ExecRunning, change.ExecApplied)
+		return execution(t, db, x.ID).Fence
+	}
+	for i, c := range []struct{ seen, want int64 }{{0, 1}, {1, 2}, {0, 3}, {9, 10}, {2, 11}} {
+		if got := claim(i, c.seen); got != c.want {
+			t.Errorf("claim %d, whose server has seen %d, is number %d, want %d", i, c.seen, got, c.want)
+		}
+	}
+}

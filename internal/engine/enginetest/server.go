@@ -136,7 +136,11 @@ func (s *Server) at(p engine.Point) {
 	if hit {
 		w.crash = nil
 	}
+	passed := w.points[p]
 	w.mu.Unlock()
+	if passed != nil {
+		passed()
+	}
 	switch {
 	case !hit:
 	case p == engine.AcceptBeforeCommit: // in a transaction, which has to end first
@@ -176,4 +180,21 @@ func (s *Server) die() {
 		_ = s.Engine.Stop(ctx)
 		_ = s.artifacts.Close()
 	}()
+}
+
+// LockDatabase has another program hold the database for writing, until release is called.
+func (w *World) LockDatabase() (release func(), err error) {
+	db, err := store.Open(context.Background(), filepath.Join(w.dir, databaseFile))
+	if err != nil {
+		return nil, err
+	}
+	held, over, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- db.Write(context.Background(), func(*store.Tx) error { close(held); <-over; return nil })
+	}()
+	<-held
+	return func() {
+		close(over)
+		w.must(errors.Join(<-done, db.Close()))
+	}, nil
 }

@@ -27,6 +27,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/engine"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/ghsim"
 	"github.com/tollgate/tollgate/internal/store"
@@ -79,6 +80,7 @@ type World struct {
 	crash  *crash // that waits for its point
 	shown  []Shown
 	read   func(what string)
+	points map[engine.Point]func()
 }
 
 // Shown is a plan's check as people could see it from a moment on.
@@ -166,6 +168,16 @@ func (w *World) OnRead(f func(what string)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.read = f
+}
+
+// OnPoint has f called when a server passes the point, which waits for it; nil takes it back.
+func (w *World) OnPoint(p engine.Point, f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.points == nil {
+		w.points = map[engine.Point]func(){}
+	}
+	w.points[p] = f
 }
 
 func (w *World) reads(what string) {
