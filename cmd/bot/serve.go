@@ -211,7 +211,7 @@ func (srv *server) newEngine(ctx context.Context, s settings, environ []string, 
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	return engine.New(ctx, engine.Config{Store: srv.store, GitHub: app, Git: srv.git, Terraform: tf, Artifacts: artifacts, Judge: judge, Runner: runner.Processes{Program: self}, Policies: rules, Pace: engine.Usual(),
-		Credentials: minter, Known: srv.known, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace},
+		Credentials: minter, Known: srv.known, Limits: engine.Limits{PlanAge: s.PlanMaxAge, Apply: s.ApplyLimit, Grace: s.ApplyGrace, Keep: s.LogRetention},
 		Held: srv.anchor.Held, Maker: maker,
 		DataDir: s.DataDir, ServerID: hex.EncodeToString(id[:8]), PublicURL: strings.TrimRight(s.PublicURL, "/"), Workers: s.Workers,
 		Environment: terraformVariables(environ), At: failpoint[engine.Point](s.DataDir),

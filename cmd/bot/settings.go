@@ -43,6 +43,7 @@ type settings struct {
 	PlanMaxAge       time.Duration `name:"plan-max-age" default:"24h" usage:"how old a plan may be that is applied; an older one is made again"`
 	ApplyLimit       time.Duration `name:"apply-limit" default:"6h" usage:"how long an apply may take before it is asked to stop"`
 	ApplyGrace       time.Duration `name:"apply-grace" default:"30m" usage:"how long an apply may take to stop before it is killed"`
+	LogRetention     time.Duration `name:"log-retention" default:"9600h" usage:"how long logs and the JSON of plans are kept; the ledger is for ever"`
 	Terraform        string        `name:"terraform" usage:"terraform program (default: from PATH, else installed and verified)"`
 	ProviderDirs     string        `name:"provider-mirror" list:"yes" usage:"filesystem mirrors for providers, separated by commas (default: those found on this machine, then the registry)"`
 	Policies         string        `name:"organisation-policies" usage:"directory or .tar.gz with policies; its files replace the built-in ones of the same name"`
@@ -233,6 +234,13 @@ func (s *settings) validate() (faults []error) {
 		if value <= 0 {
 			faults = append(faults, fault.New("The setting --"+name+" is not positive.", "Nothing could be applied.", "Leave it out for the default."))
 		}
+	}
+	switch {
+	case s.LogRetention < 24*time.Hour:
+		faults = append(faults, fault.New(fmt.Sprintf("The setting --log-retention is less than a day: %s.", s.LogRetention),
+			"A log would be gone before anybody has read it; 0 is not for ever either, since what Terraform says may hold secrets.", "Write it in hours, such as 2160h for 90 days, or leave it out for 400 days."))
+	case s.LogRetention < s.PlanMaxAge:
+		faults = append(faults, fault.New("The setting --log-retention is less than --plan-max-age.", "A plan that may still be applied would be deleted.", "Raise the one, or lower the other."))
 	}
 	if s.Sandbox != "on" && s.Sandbox != "off" {
 		faults = append(faults, fault.New(fmt.Sprintf("The setting --sandbox is %q.", s.Sandbox), "A misspelt word must not decide whether code of pull requests is confined.", "Write on or off."))

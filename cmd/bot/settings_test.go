@@ -80,14 +80,14 @@ func TestEverySettingCanComeFromEverywhere(t *testing.T) {
 	want := settings{Listen: ":1", PublicURL: "https://t.example", GitHubURL: "https://g.example", AppID: 123456789012, AppKeyFile: "/key", SecretFile: "/secret",
 		ClientID: "Iv1.0", ClientSecretFile: "/client", WebAccess: "auto",
 		Database: "sqlite:/db", Artifacts: "file:/a", ArtifactKey: "file:/k", DataDir: "/data", Workers: 3, Terraform: "/tf", ProviderDirs: "/m,/n", TerraformVars: "A,B",
-		Reconcile: 30 * time.Second, PlanMaxAge: 2 * time.Hour, ApplyLimit: 3 * time.Hour, ApplyGrace: time.Minute,
+		Reconcile: 30 * time.Second, PlanMaxAge: 2 * time.Hour, ApplyLimit: 3 * time.Hour, ApplyGrace: time.Minute, LogRetention: 48 * time.Hour,
 		PlanRole: "arn:p", ApplyRole: "arn:a", RoleMinutes: 90, Sandbox: "off", Egress: "example.com", SandboxPaths: "/s", SandboxMemory: 1024,
 		Policies: "/p", PolicyDigest: "sha256:0", PolicyTimeout: 5, PolicyMemory: 512}
 	values := map[string]string{"listen": ":1", "public-url": "https://t.example", "github-url": "https://g.example", "github-app-id": "123456789012",
 		"github-app-key-file": "/key", "github-webhook-secret-file": "/secret", "github-client-id": "Iv1.0", "github-client-secret-file": "/client", "web-access": "auto", "database": "sqlite:/db", "artifacts": "file:/a", "artifact-key": "file:/k",
 		"data-dir": "/data", "workers": "3", "terraform": "/tf", "provider-mirror": "/m,/n", "terraform-env": "A,B",
 		"policy-timeout": "5", "policy-memory": "512",
-		"reconcile-every": "30s", "plan-max-age": "2h", "apply-limit": "3h", "apply-grace": "1m",
+		"reconcile-every": "30s", "plan-max-age": "2h", "apply-limit": "3h", "apply-grace": "1m", "log-retention": "48h",
 		"aws-plan-role": "arn:p", "aws-apply-role": "arn:a", "aws-role-minutes": "90", "sandbox": "off", "egress": "example.com", "sandbox-paths": "/s", "sandbox-memory": "1024",
 		"organisation-policies": "/p", "organisation-policies-digest": "sha256:0"}
 	var flags []string
@@ -163,6 +163,9 @@ func TestWrongSettings(t *testing.T) {
 		"a number over-ruled by a flag":       {env: map[string]string{"TOLLGATE_WORKERS": "2"}, args: append([]string{"--workers=1"}, enough...)},
 		"policies without a limit":            {args: append([]string{"--policy-timeout=0", "--policy-memory=-1"}, enough...), want: []string{"The setting --policy-memory is not positive.", "The setting --policy-timeout is not positive."}},
 		"negative":                            {args: append([]string{"--workers=-1"}, enough...), want: []string{"The setting --workers is negative."}},
+		"logs that are kept for ever":         {args: append([]string{"--log-retention=0"}, enough...), want: []string{"The setting --log-retention is less than a day: 0s."}},
+		"logs for a day":                      {args: append([]string{"--log-retention=24h"}, enough...)},
+		"plans that outlast what is kept":     {args: append([]string{"--log-retention=48h", "--plan-max-age=49h"}, enough...), want: []string{"The setting --log-retention is less than --plan-max-age."}},
 		"no scheme":                           {args: append([]string{"--github-url=github.example"}, enough...), want: []string{`The setting --github-url is not an address: "github.example".`}},
 		"another scheme":                      {args: append([]string{"--public-url=ftp://x"}, enough...), want: []string{`The setting --public-url is not an address: "ftp://x".`}},
 		"PostgreSQL":                          {args: append([]string{"--database=postgres://ada:hunter2@db/tollgate"}, enough...), want: []string{`The setting --database has a form that this version does not support: "postgres:…".`}},

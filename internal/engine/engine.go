@@ -97,15 +97,16 @@ func Usual() Pace {
 	}
 }
 
-// Limits say how long an apply may take, and how old what it rests on may be. Zero is the default.
+// Limits say how long an apply may take, how old what it rests on may be, and how long it is kept. Zero is the default.
 type Limits struct {
 	PlanAge time.Duration // an older plan is made again before it is applied: a day
 	Apply   time.Duration // ends an apply that hangs; providers' own time-outs are far shorter: 6 hours
 	Grace   time.Duration // for the resources under way when an apply is asked to stop: 30 minutes
+	Keep    time.Duration // how long logs and plans are kept: 400 days
 }
 
 func (l Limits) withDefaults() Limits {
-	return Limits{PlanAge: cmp.Or(l.PlanAge, 24*time.Hour), Apply: cmp.Or(l.Apply, 6*time.Hour), Grace: cmp.Or(l.Grace, 30*time.Minute)}
+	return Limits{PlanAge: cmp.Or(l.PlanAge, 24*time.Hour), Apply: cmp.Or(l.Apply, 6*time.Hour), Grace: cmp.Or(l.Grace, 30*time.Minute), Keep: cmp.Or(l.Keep, 400*24*time.Hour)}
 }
 
 // Config is what the engine works with. Every part is required unless it says otherwise.
@@ -247,6 +248,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		if err := e.adopt(ctx); err != nil {
 			return err
 		}
+		e.wg.Go(e.expireForever)
 		if e.cfg.Reconcile > 0 {
 			e.wg.Go(e.reconcileForever)
 		}
@@ -281,6 +283,9 @@ func (e *Engine) adopt(ctx context.Context) error {
 		return err
 	}
 	if err := e.rediscover(ctx); err != nil {
+		return err
+	}
+	if err := e.eraseDiscarded(ctx); err != nil {
 		return err
 	}
 	type left struct {

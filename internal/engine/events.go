@@ -115,6 +115,7 @@ func (e *Engine) sync(ctx context.Context, ev github.Event) error {
 		if pull.Merged {
 			return errors.Join(e.merged(ctx, pull), e.baseMoved(ctx, branchKey{pull.Repo, pull.BaseRef}))
 		}
+		return e.discard(ctx, key)
 	case pull.Note != nil:
 		if err := e.cancelActive(ctx, key, change.RunSuperseded, errSuperseded); err != nil {
 			return err
@@ -202,7 +203,9 @@ func (e *Engine) ensureRun(ctx context.Context, p store.Pull, reason string) err
 		again := last.State == change.RunCancelled && reason == "reopened" ||
 			last.State == change.RunErrored && (reason == "reopened" || reason == actionLookAgain)
 		if !again {
-			return nil
+			if again, err = e.discarded(ctx, last); err != nil || !again {
+				return err
+			}
 		}
 	}
 	return e.startRun(ctx, p, reason)

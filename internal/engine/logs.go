@@ -74,7 +74,8 @@ func (e *Engine) sealPlanLog(r store.Run, p store.Plan, known *redact.Known) {
 	}
 }
 
-// sweepLogs encrypts the logs of plans that ended with their server, or under a version that did not.
+// sweepLogs encrypts the logs of plans that ended with their server, or under a version that did not. Those that belong to
+// no plan any more it deletes.
 func (e *Engine) sweepLogs(ctx context.Context) error {
 	files, err := filepath.Glob(e.LogPath("*"))
 	if err != nil {
@@ -89,15 +90,16 @@ func (e *Engine) sweepLogs(ctx context.Context) error {
 			}
 			return p, err
 		})
-		if errors.Is(err, store.ErrNotFound) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			if err := e.deletePlanLog(id); err != nil {
+				return err
+			}
+		case err != nil:
 			return fmt.Errorf("find the plan of a log: %w", err)
-		}
-		if p.State.Done() {
+		case r.State.Done():
 			e.sealPlanLog(r, p, e.cfg.Known)
-		}
+		} // else the run is made again, and deletes it
 	}
 	return nil
 }

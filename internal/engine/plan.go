@@ -43,6 +43,7 @@ func (e *Engine) planOne(ctx context.Context, j *job, p *store.Plan) {
 	defer func() { e.sealPlanLog(j.run, *p, e.cfg.Known.With(secrets...)) }()
 	err := e.survive(func() (err error) { secrets, err = e.planAndJudge(ctx, j, p); return err })
 	if ctx.Err() != nil {
+		e.dropArtifacts(*p)
 		return
 	}
 	p.FinishedAt = time.Now()
@@ -252,15 +253,18 @@ func (e *Engine) binding(run store.Run, p store.Plan, kind artifact.Kind) artifa
 	return artifact.Binding{RepoID: run.RepoID, Pull: run.Number, HeadSHA: run.HeadSHA, Project: p.Project.Name, RunID: run.ID, Kind: kind}
 }
 
-// madeHere reports whether the plans of a run that are still to be applied were made by this
+// madeHere reports whether the plans of a run that are still to be applied are there, and were made by this
 // version of the product and of Terraform. What another meant by a plan, this one may not.
 func (e *Engine) madeHere(v view, r store.Run) bool {
 	return !slices.ContainsFunc(v.plans[r.ID], func(p store.Plan) bool {
 		var s stored
+		if p.Artifacts == "" && !p.DiscardedAt.IsZero() && v.execution(p.ID).ID == "" {
+			return true
+		}
 		if p.Artifacts == "" || json.Unmarshal([]byte(p.Artifacts), &s) != nil || s.Module == nil {
 			return false // refused before it was made, or unreadable: what follows says so
 		}
-		return v.execution(p.ID).ID == "" && s.Maker != e.cfg.Maker
+		return v.execution(p.ID).ID == "" && (s.Maker != e.cfg.Maker || !p.DiscardedAt.IsZero())
 	})
 }
 

@@ -108,6 +108,9 @@ func (e *Engine) resolved(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	if err := e.clear(ctx, x); err != nil {
+		e.cfg.Logger.Error("remove what an apply has left; the next start tries again", "execution", x.ID, "error", err)
+	}
 	key := pullKey{x.RepoID, x.Number}
 	if x.Resolved.As == change.ResolvedReconcile {
 		if err := e.planWhatIsLeft(ctx, key); err != nil {

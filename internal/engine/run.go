@@ -212,6 +212,9 @@ func (e *Engine) prepare(ctx context.Context, j *job) (err error) {
 	if err := e.discover(ctx, j); err != nil {
 		return err
 	}
+	if err := e.forgetInterrupted(ctx, j.run); err != nil {
+		return err
+	}
 	err = e.cfg.Store.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.SetRunInputs(ctx, j.run); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/runner"
 	"github.com/tollgate/tollgate/internal/store"
 )
 
@@ -44,7 +45,7 @@ func (e *Engine) sweep(ctx context.Context) error {
 		case err == nil && x.State.Done():
 			err = e.clear(ctx, x)
 		case errors.Is(err, store.ErrNotFound):
-			err = e.discard(id)
+			err = e.removeUnclaimed(id)
 		}
 		if err != nil {
 			return fmt.Errorf("remove what an earlier process left: %w", err)
@@ -67,24 +68,38 @@ func (e *Engine) unswept(id string) bool {
 
 func (e *Engine) clear(ctx context.Context, x store.Execution) error {
 	var errs []error
-	if x.State != change.ExecUnknown { // else its process may go on, and people look at what there is
+	if !x.Frozen() { // else people look at what there is
 		// First, since what is removed below is what tells the next start that there is something to do.
 		if err := e.forgetPlan(ctx, x); err != nil {
 			return err
 		}
-		errs = append(errs, e.sealLog(applyLogBinding(x), e.OutputPath(x.ID), e.cfg.Known))
 	}
+	writes, err := e.mayWrite(x)
+	if !writes {
+		err = e.sealLog(applyLogBinding(x), e.OutputPath(x.ID), e.cfg.Known)
+	}
+	errs = append(errs, err)
 	for _, name := range passing {
 		errs = append(errs, os.RemoveAll(filepath.Join(e.ExecutionDir(x.ID), name)))
 	}
 	return errors.Join(errs...)
 }
 
+// mayWrite reports whether the process of an execution that counts as ended may go on: one that nobody could follow, or
+// that only its claim tells of.
+func (e *Engine) mayWrite(x store.Execution) (bool, error) {
+	if x.State != change.ExecUnknown {
+		return false, nil
+	}
+	s, err := e.cfg.Runner.Seal(e.runnerDir(x.ID))
+	return err != nil || s.State == runner.Running, err
+}
+
 // forgetPlan deletes the plan that an execution has consumed: nobody will read it again. Its claim stays, and so does the
 // JSON, on which changed policies are tried.
 func (e *Engine) forgetPlan(ctx context.Context, x store.Execution) error {
 	p, err := store.Read(ctx, e.cfg.Store, func(tx *store.Tx) (store.Plan, error) { return tx.Plan(ctx, x.PlanID) })
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && p.Artifacts == "" {
 		return nil
 	}
 	if err != nil {
@@ -97,9 +112,9 @@ func (e *Engine) forgetPlan(ctx context.Context, x store.Execution) error {
 	return e.cfg.Artifacts.Delete(ctx, s.Plan)
 }
 
-// discard removes all of a directory that no apply was claimed for. One that has had a runner is of a
+// removeUnclaimed removes all of a directory that no apply was claimed for. One that has had a runner is of a
 // database that has come back from a backup: its apply may go on.
-func (e *Engine) discard(id string) error {
+func (e *Engine) removeUnclaimed(id string) error {
 	if _, err := os.Lstat(e.runnerDir(id)); err == nil {
 		return nil
 	}

@@ -41,9 +41,10 @@ type Execution struct {
 	Ledger          Head             // the newest row of the ledger about it
 	CreatedAt       time.Time
 	FinishedAt      time.Time
+	ExpiredAt       time.Time // nothing is kept of it but its row
 }
 
-const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, fence, resolved, evidence, errored_state, ledger_seq, ledger_hash, created_at, finished_at`
+const execColumns = `id, plan_id, repo_id, number, head_sha, commit_sha, project, state_key, state, trigger, actor, fault, cause, released_by, deployment, deployment_state, proof, proofs, fence, resolved, evidence, errored_state, ledger_seq, ledger_hash, created_at, finished_at, expired_at`
 
 // Applied reports whether all of the plan is known to be there: Terraform said so, or a person did.
 func (e Execution) Applied() bool {
@@ -56,13 +57,13 @@ func (e Execution) Frozen() bool { return e.State == change.ExecUnknown && e.Rel
 func scanExecution(row scanner) (Execution, error) {
 	var e Execution
 	var project, actor, flt, proof, resolved, evidence string
-	var created, finished int64
+	var created, finished, expired int64
 	err := row.Scan(&e.ID, &e.PlanID, &e.RepoID, &e.Number, &e.HeadSHA, &e.CommitSHA, &project, &e.StateKey, &e.State, &e.Trigger,
-		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &e.Fence, &resolved, &evidence, &e.ErroredState, &e.Ledger.Seq, &e.Ledger.Hash, &created, &finished)
+		&actor, &flt, &e.Cause, &e.ReleasedBy, &e.Deployment, &e.DeploymentState, &proof, &e.Proofs, &e.Fence, &resolved, &evidence, &e.ErroredState, &e.Ledger.Seq, &e.Ledger.Hash, &created, &finished, &expired)
 	if err != nil {
 		return Execution{}, notFound(err)
 	}
-	e.CreatedAt, e.FinishedAt = fromMillis(created), fromMillis(finished)
+	e.CreatedAt, e.FinishedAt, e.ExpiredAt = fromMillis(created), fromMillis(finished), fromMillis(expired)
 	return e, decode("execution", project, &e.Project, actor, &e.Actor, flt, &e.Fault, proof, &e.Proof, resolved, &e.Resolved, evidence, &e.Evidence)
 }
 

@@ -203,20 +203,23 @@ type Plan struct {
 	StartedAt    time.Time
 	FinishedAt   time.Time
 	ShownAt      time.Time // FinishedAt by GitHub's clock, for comparison with its times; zero in rows of before
+	DiscardedAt  time.Time // what was stored of it is given up; see DiscardPlans
+	ExpiredAt    time.Time // nothing is kept of it but its row
 }
 
-const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused, shown_at`
+const planColumns = `id, run_id, project, state, fault, excerpt, text, summary, findings, notices, waivers, policy_digest, judged, artifacts, state_key, started_at, finished_at, refused, shown_at, discarded_at, expired_at`
 
 func scanPlan(row scanner) (Plan, error) {
 	var p Plan
 	var project, flt, summary, findings, notices, waivers string
-	var started, finished, shown int64
+	var started, finished, shown, discarded, expired int64
 	err := row.Scan(&p.ID, &p.RunID, &project, &p.State, &flt, &p.Excerpt, &p.Text, &summary, &findings, &notices, &waivers,
-		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished, &p.Refused, &shown)
+		&p.PolicyDigest, &p.Judged, &p.Artifacts, &p.StateKey, &started, &finished, &p.Refused, &shown, &discarded, &expired)
 	if err != nil {
 		return Plan{}, notFound(err)
 	}
 	p.StartedAt, p.FinishedAt, p.ShownAt = fromMillis(started), fromMillis(finished), fromMillis(shown)
+	p.DiscardedAt, p.ExpiredAt = fromMillis(discarded), fromMillis(expired)
 	return p, decode("plan", project, &p.Project, flt, &p.Fault, summary, &p.Summary, findings, &p.Findings,
 		notices, &p.Notices, waivers, &p.Waivers)
 }
@@ -237,7 +240,7 @@ func (tx *Tx) PutPlan(ctx context.Context, p Plan) error {
 // texts and findings, and the runs that they belong to.
 func (tx *Tx) LatestPlans(ctx context.Context, repoID int64) ([]Plan, []Run, error) {
 	runs, err := tx.queryRuns(ctx, `where seq in (select max(r.seq) from plans p join runs r on r.id = p.run_id
-		where r.repo_id = ? and r.group_sha = '' and p.state in ('passed', 'failed') and p.artifacts <> '{}' and p.artifacts <> '' group by p.name) order by seq`, repoID)
+		where r.repo_id = ? and r.group_sha = '' and p.state in ('passed', 'failed') and p.artifacts <> '{}' and p.artifacts <> '' and p.discarded_at = 0 group by p.name) order by seq`, repoID)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -250,7 +253,7 @@ func (tx *Tx) LatestPlans(ctx context.Context, repoID int64) ([]Plan, []Run, err
 			return nil, nil, err
 		}
 		for _, p := range found {
-			if p.Artifacts == "" || p.Artifacts == "{}" || p.State != change.RunPassed && p.State != change.RunFailed {
+			if p.Artifacts == "" || p.Artifacts == "{}" || !p.DiscardedAt.IsZero() || p.State != change.RunPassed && p.State != change.RunFailed {
 				continue
 			}
 			if i, ok := newest[p.Project.Name]; ok {
@@ -273,20 +276,12 @@ func (tx *Tx) Plan(ctx context.Context, id string) (Plan, error) {
 func (tx *Tx) PlansOf(ctx context.Context, runID string, whole bool) ([]Plan, error) {
 	columns := planColumns
 	if !whole {
-		columns = strings.NewReplacer("excerpt, text,", "'', '',", "findings,", "'',").Replace(columns)
+		columns = withoutTexts()
 	}
-	rows, err := tx.SQL.QueryContext(ctx, `select `+columns+` from plans where run_id = ? order by name`, runID)
-	if err != nil {
-		return nil, fmt.Errorf("read plans: %w", err)
-	}
-	defer rows.Close()
-	var out []Plan
-	for rows.Next() {
-		p, err := scanPlan(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read plans: %w", err)
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
+	return tx.queryPlans(ctx, columns, `where run_id = ? order by name`, runID)
+}
+
+// withoutTexts are the columns of a plan without its texts and findings.
+func withoutTexts() string {
+	return strings.NewReplacer("excerpt, text,", "'', '',", "findings,", "'',").Replace(planColumns)
 }

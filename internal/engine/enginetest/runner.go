@@ -80,10 +80,13 @@ func (c *Cloud) end(dir string, p *process, how Ending) {
 	}
 	s := c.states[p.plan.State]
 	p.log.Ending = how
-	exit := func(code int, output string) {
-		p.status = runner.Status{State: runner.Exited, Exit: runner.Exit{Code: code}}
+	writes := func(output string) {
 		_ = os.MkdirAll(dir, 0o700)
 		_ = os.WriteFile(runner.OutputFile(dir), []byte(output), 0o600) // without it, the product has to believe the worst
+	}
+	exit := func(code int, output string) {
+		p.status = runner.Status{State: runner.Exited, Exit: runner.Exit{Code: code}}
+		writes(output)
 	}
 	switch {
 	case how == Clean:
@@ -101,6 +104,7 @@ func (c *Cloud) end(dir string, p *process, how Ending) {
 		p.log.Effects = append(p.log.Effects, x)
 		if how == Killed {
 			p.status = runner.Status{State: runner.Lost}
+			writes("terraform_data.first: Creating...\n")
 			return // the state knows nothing of it
 		}
 		s.set(x.Name, x.After)

@@ -80,7 +80,7 @@ func (w *World) Boot() error {
 	}
 	s.Engine, err = engine.New(ctx, engine.Config{Store: s.DB, GitHub: app, Git: Git{w.GitHub, w.Cloud, w.reads}, Terraform: Terraform{w.Cloud, s.alive},
 		Artifacts: s.artifacts, Judge: w.parts.judge, Runner: Runner{w.Cloud, s.alive}, Policies: w.parts.policies, Pace: engine.Usual(),
-		DataDir: w.dir, ServerID: "server", PublicURL: "https://tollgate.example", Workers: 2, Reconcile: w.Reconcile, At: s.at, Bubble: true, Logger: w.logger})
+		DataDir: w.dir, ServerID: "server", PublicURL: "https://tollgate.example", Workers: 2, Reconcile: w.Reconcile, Limits: engine.Limits{Keep: w.Keep}, At: s.at, Bubble: true, Logger: w.logger})
 	if err != nil {
 		return errors.Join(err, s.DB.Close())
 	}

@@ -69,6 +69,7 @@ type World struct {
 	Hooks  *Hooks
 
 	Reconcile time.Duration // of servers that are started from now on; 0: never
+	Keep      time.Duration // of servers that are started from now on: how long they keep logs and plans; 0: their default
 
 	t      testing.TB
 	parts  *Parts
