@@ -105,6 +105,7 @@ func TestDoctor(t *testing.T) {
 		"no GitHub":               {bring: given("github-url", "http://127.0.0.1:1"), want: diagnosis{"GitHub", bad, "gave no usable answer", ""}},
 		"a clock":                 {github: func(a *ailment) { a.clock = hour }, want: diagnosis{"clock", bad, "GitHub's differ by", "Set the clock"}},
 		"a permission":            {github: func(a *ailment) { a.app.Permissions["checks"] = "read" }, want: diagnosis{"App permissions", bad, "checks: write", "settings page"}},
+		"a permission too many":   {github: func(a *ailment) { a.app.Permissions["contents"] = "write" }, want: diagnosis{"App permissions", fair, "contents: write", "Take it away"}},
 		"an event":                {github: func(a *ailment) { a.app.Events = a.app.Events[1:] }, want: diagnosis{"App permissions", bad, "event issue_comment", "settings page"}},
 		"no webhook":              {github: func(a *ailment) { a.app.WebhookURL = "" }, want: diagnosis{"webhook", bad, "no webhook", "settings page"}},
 		"a webhook elsewhere":     {github: func(a *ailment) { a.app.WebhookURL = "https://old.example.com/webhooks/github" }, want: diagnosis{"webhook", fair, "old.example.com", "Correct one"}},

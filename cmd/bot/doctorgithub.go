@@ -57,8 +57,11 @@ func (d *doctor) registration(ctx context.Context, app *github.App) {
 		d.fail(bad, check, err)
 		return
 	}
+	if more := asked.Exceeds(); len(more) > 0 {
+		d.say(fair, check, "The App asks for more than is needed: "+strings.Join(more, ", ")+".", "Take it away on the App's settings page: whoever gets hold of the App's key has it too.")
+	}
 	if lacks := asked.Lacks(github.Permissions, github.Events); len(lacks) > 0 {
-		d.say(bad, check, "The App does not ask for "+strings.Join(lacks, ", ")+".", "Add that on the App's settings page under \"Permissions & events\"; each account then has to accept it.")
+		d.say(bad, check, strings.TrimSpace("The App does not ask for "+strings.Join(lacks, ", ")+". "+why(lacks)), permissionFix)
 		return
 	}
 	d.say(good, check, "all that are needed", "")

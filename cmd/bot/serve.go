@@ -107,6 +107,11 @@ func newServer(ctx context.Context, s settings, environ []string, known *redact.
 	if err != nil {
 		return nil, err
 	}
+	excess := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tollgate_app_excess_permissions", Help: "Permissions of the App that Tollgate does not need."}, []string{"permission"})
+	srv.metrics.MustRegister(excess)
+	if err := checkPermissions(ctx, app, excess, log); err != nil {
+		return nil, err
+	}
 	if s.DataDir, err = filepath.Abs(s.DataDir); err != nil {
 		return nil, fmt.Errorf("find the data directory: %w", err)
 	}

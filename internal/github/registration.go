@@ -1,6 +1,7 @@
 package github
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -21,6 +22,18 @@ var (
 
 	OptionalPermissions = map[string]string{"members": "read", "merge_queues": "read"}
 	OptionalEvents      = []string{"merge_group"}
+
+	// Uses say what each permission is for.
+	Uses = map[string]string{
+		"checks":        "saying what a plan does, and whether it may be merged",
+		"contents":      "fetching what is planned",
+		"deployments":   "showing applies",
+		"issues":        "reading commands and answering them",
+		"members":       "counting approvals of teams",
+		"merge_queues":  "checking the groups of a merge queue",
+		"metadata":      "finding the repositories",
+		"pull_requests": "reading reviews",
+	}
 )
 
 // Grant is what an App asks for, or what an account has given it.
@@ -43,6 +56,17 @@ func (g Grant) Lacks(permissions map[string]string, events []string) (lacks []st
 	}
 	slices.Sort(lacks)
 	return lacks
+}
+
+// Exceeds lists the permissions that the App has no use for, such as "contents: write".
+func (g Grant) Exceeds() (more []string) {
+	for name, level := range g.Permissions {
+		if want := cmp.Or(Permissions[name], OptionalPermissions[name]); level != want && want != "write" {
+			more = append(more, name+": "+level)
+		}
+	}
+	slices.Sort(more)
+	return more
 }
 
 // Registered reads what the App's settings page asks for, in one request.
