@@ -51,6 +51,8 @@ var _ git = gitDir("")
 
 func (g gitDir) dir() string { return string(g) }
 
+const submodule = "160000" // its mode
+
 const zeroSHA = "0000000000000000000000000000000000000000"
 
 // gitEnv keeps the configuration of whoever runs the stand-in out of its repositories.
@@ -213,7 +215,7 @@ func (i ident) env(role string) []string {
 	}
 }
 
-// blob is one file of a commit to be made.
+// blob is one file of a commit to be made. The data of a submodule is its commit.
 type blob struct {
 	path, mode string
 	data       []byte
@@ -231,6 +233,10 @@ func (g gitDir) commitFiles(ref, parent, message string, author, committer ident
 		fmt.Fprintf(&in, "D %s\n", quotePath(path))
 	}
 	for _, f := range files {
+		if f.mode == submodule {
+			fmt.Fprintf(&in, "M %s %s %s\n", f.mode, f.data, quotePath(f.path))
+			continue
+		}
 		fmt.Fprintf(&in, "M %s inline %s\ndata %d\n", f.mode, quotePath(f.path), len(f.data))
 		in.Write(f.data)
 		in.WriteByte('\n')

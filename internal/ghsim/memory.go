@@ -75,8 +75,11 @@ func (m *memory) commitFiles(ref, parent, message string, author, committer iden
 		delete(t, name)
 	}
 	for _, f := range files {
-		id := objectID("blob", string(f.data))
-		m.blobs[id] = string(f.data)
+		id := string(f.data)
+		if f.mode != submodule {
+			id = objectID("blob", string(f.data))
+			m.blobs[id] = string(f.data)
+		}
 		t[f.path] = treeFile{f.mode, id}
 	}
 	sha, err := m.commitTree(m.keep(t), parents, message, author, committer)

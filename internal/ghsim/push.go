@@ -20,8 +20,11 @@ type Push struct {
 	Author  string
 	Message string
 	Files   map[string]string // path → new content
-	Delete  []string          // paths
-	Patch   string            // a unified diff, instead of Files and Delete
+	// Modes are git's modes of files that are not 100644: 100755 for a program, 120000 for a link to
+	// what the content says, 160000 for a submodule at the commit that it says.
+	Modes  map[string]string
+	Delete []string // paths
+	Patch  string   // a unified diff, instead of Files and Delete
 }
 
 // Push makes a commit with the real git, moves the branch and sends the webhooks that follow. It
@@ -68,7 +71,7 @@ func (s *Server) makeCommit(r *repo, ref, parent string, p Push, author, committ
 	}
 	var files []blob
 	for _, path := range slices.Sorted(maps.Keys(p.Files)) {
-		files = append(files, blob{path, "100644", []byte(p.Files[path])})
+		files = append(files, blob{path, cmp.Or(p.Modes[path], "100644"), []byte(p.Files[path])})
 	}
 	return r.git.commitFiles(ref, parent, message, author, committer, files, p.Delete)
 }
