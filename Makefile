@@ -194,6 +194,11 @@ walks: go ## Make WALKS=10000 random walks through the engine, against the model
 kills: go test-setup ## Kill processes at KILLS=200 random moments of applies (SEED=1)
 	@$(stage) --show 'kills' $(GO) test -count=1 -vet=off -timeout 3h ./internal/sandbox -run '^TestKills$$' -v -args -kills $(or $(KILLS),200) -kills-seed $(or $(SEED),1) -kills-projects 8 -kills-provider -kills-server 30 -kills-pause 15s
 
+# The tests play some of each kind. All of it takes a quarter of an hour on two cores.
+.PHONY: corpus
+corpus: go test-setup ## Play the whole corpus of hostile pull requests: refused, contained, and without a sandbox
+	@$(stage) --show 'corpus' $(GO) test -count=1 -vet=off -timeout 3h ./internal/sandbox -run 'HostileCorpus' -v -args -corpus
+
 .PHONY: bench
 bench: go test-setup $(conftest) ## Run the benchmarks
 	@TOLLGATE_TEST_CONFTEST=$(CURDIR)/$(conftest) $(stage) --show 'benchmarks' $(GO) test -run '^$$' -bench . ./...

@@ -182,15 +182,16 @@ func TestTheWayOutHasAList(t *testing.T) {
 func TestLimitsOfARoom(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	// Each goes a little over its limit and then waits to be ended: without a limit it would end by itself.
 	for name, c := range map[string]struct {
 		limits confine.Limits
 		script string
 		over   string
 	}{
-		"memory":    {confine.Limits{Memory: 64 << 20}, "x=0123456789; while true; do x=$x$x; done", "memory"},
-		"entries":   {confine.Limits{Entries: 500}, "cd " + dir + "; i=0; while true; do i=$((i+1)); : > f$i; done", "files"},
-		"processes": {confine.Limits{Processes: 50}, "f() { f | f & }; f; while true; do sleep 1; done", "processes"},
-		"disk":      {confine.Limits{Disk: 1 << 20}, "cd " + dir + "; i=0; while true; do i=$((i+1)); head -c 100000 /dev/zero > d$i; done", "disk"},
+		"memory":    {confine.Limits{Memory: 64 << 20}, "x=0123456789; while [ ${#x} -lt 80000000 ]; do x=$x$x; done; sleep 60", "memory"},
+		"entries":   {confine.Limits{Entries: 500}, "cd " + dir + "; for i in $(seq 600); do : >f$i; done; sleep 60", "files"},
+		"processes": {confine.Limits{Processes: 50}, "for i in $(seq 100); do sleep 60 & done; wait", "processes"},
+		"disk":      {confine.Limits{Disk: 1 << 20}, "cd " + dir + "; for i in $(seq 20); do head -c 100000 /dev/zero >d$i; done; sleep 60", "disk"},
 	} {
 		r := enter(t, confine.Plan{Writable: []string{dir}, Limits: c.limits})
 		res, _ := sh(t, r, c.script)

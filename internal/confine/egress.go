@@ -250,11 +250,11 @@ var (
 	zone   = netip.MustParsePrefix("64:ff9b::/96")
 )
 
-// public reports whether an address belongs to nobody's own network.
+// public reports whether an address belongs to nobody's own network. Those of this machine and of the
+// link, as the cloud's metadata have one, are not global.
 func public(ip netip.Addr) bool {
 	ip = ip.Unmap()
-	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified() &&
-		!shared.Contains(ip) && !zone.Contains(ip)
+	return ip.IsGlobalUnicast() && !ip.IsPrivate() && !shared.Contains(ip) && !zone.Contains(ip)
 }
 
 // dialUpstream asks the server's own proxy for a tunnel. It resolves the name, so that only names,
