@@ -318,6 +318,9 @@ func restore(t *testing.T, w *enginetest.World, dir string, early bool) {
 	if !x.Frozen() || x.Fault == nil || !strings.Contains(x.Fault.What, "database was restored") || check.Conclusion != "action_required" {
 		t.Fatalf("after the database was restored: %s, %v; check %s", x.State, x.Fault, check.Conclusion)
 	}
+	if lost := x.Evidence != nil && x.Evidence.Fault != nil && strings.Contains(x.Evidence.Fault.What, "has lost the plan"); lost != early {
+		t.Errorf("evidence %+v", x.Evidence)
+	}
 	says(t, w, p, enginetest.Ada, "/apply")
 	for _, d := range w.GitHub.Deliveries(w.App.ID) {
 		must(t, w.GitHub.Redeliver(w.App.ID, d.ID))
@@ -338,5 +341,9 @@ func restore(t *testing.T, w *enginetest.World, dir string, early bool) {
 	says(t, w, later, enginetest.Ada, "/apply")
 	if n := len(w.Cloud.Applies()); n != 2 {
 		t.Errorf("%d applies after it was resolved, want 2: %s", n, fmt.Sprint(later.Comments()))
+	}
+	// The database has forgotten how far it had counted.
+	if next := execution(t, w, later, 0); next.Fence <= x.Fence {
+		t.Errorf("the fence of the next apply is %d, that of the forgotten one was %d", next.Fence, x.Fence)
 	}
 }

@@ -26,6 +26,8 @@ import (
 type Cloud struct {
 	// Starting, if not nil, is called when an apply is about to start, before it has any effect.
 	Starting func(Apply)
+	// Planning, if not nil, is called when a plan is about to be made.
+	Planning func()
 
 	mu        sync.Mutex
 	states    map[string]*state            // by the file or key of the state
@@ -194,6 +196,9 @@ func (t Terraform) Plan(ctx context.Context, m terraform.Module, to terraform.Pl
 		return nil, errDead
 	}
 	c := t.cloud
+	if c.Planning != nil {
+		c.Planning()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	files, ok := c.checkouts[m.Root]

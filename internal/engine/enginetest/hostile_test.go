@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/tollgate/tollgate/internal/change"
 	"github.com/tollgate/tollgate/internal/engine/enginetest"
 	"github.com/tollgate/tollgate/internal/ghsim"
@@ -254,6 +256,73 @@ func TestChecksOfOurNameByOthers(t *testing.T) {
 					if slices.Contains(ours, r.ID) && r.Name == "tollgate" && r.Conclusion != c.ours {
 						t.Errorf("our check is %s, want %s", r.Conclusion, c.ours)
 					}
+				}
+			})
+		})
+	}
+}
+
+// A comment that a program writes in a person's name, and buttons that a program presses or that are another App's, are
+// not heard either; the person's own are.
+//
+// Covers: T15, T34
+func TestProgramsInAPersonsNameAreNotHeard(t *testing.T) {
+	type act = func(w *enginetest.World, p *ghsim.Pull, check ghsim.CheckRun, by string) error
+	comment := func(_ *enginetest.World, p *ghsim.Pull, _ ghsim.CheckRun, by string) error {
+		_, err := p.Comment(by, "/apply")
+		return err
+	}
+	press := func(w *enginetest.World, _ *ghsim.Pull, check ghsim.CheckRun, by string) error {
+		return w.Repo.RequestAction(by, check.ID, "apply")
+	}
+	suite := func(w *enginetest.World, _ *ghsim.Pull, check ghsim.CheckRun, by string) error {
+		return w.Repo.RerequestCheckSuite(by, check.SuiteID)
+	}
+	run := func(w *enginetest.World, _ *ghsim.Pull, check ghsim.CheckRun, by string) error {
+		return w.Repo.RerequestCheckRun(by, check.ID)
+	}
+	part := func(b map[string]any, names ...string) map[string]any {
+		for _, name := range names {
+			b = b[name].(map[string]any)
+		}
+		return b
+	}
+	for name, c := range map[string]struct {
+		event  string
+		does   act
+		forged func(map[string]any)
+		twin   act
+		runs   int // after it
+	}{
+		"a comment by means of an App": {"issue_comment", comment, func(b map[string]any) {
+			part(b, "comment")["performed_via_github_app"] = map[string]any{"id": 99, "slug": "other"}
+		}, comment, 1},
+		"a program presses Apply":   {"check_run", press, func(b map[string]any) { part(b, "sender")["type"] = "Bot" }, press, 1},
+		"the button is another's":   {"check_run", press, func(b map[string]any) { part(b, "check_run", "app")["id"] = 99 }, press, 1},
+		"a program asks for a plan": {"check_suite", suite, func(b map[string]any) { part(b, "sender")["type"] = "Bot" }, run, 2},
+		"the checks are another's":  {"check_suite", suite, func(b map[string]any) { part(b, "check_suite", "app")["id"] = 99 }, run, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *enginetest.World) {
+				p := approved(t, w)
+				check, _ := w.Repo.CheckRun(p.Info().HeadSHA, "tollgate")
+				hook := caught(t, w, c.event, func() error { return c.does(w, p, check, enginetest.Linus) })
+				before := traces(t, w, p)
+				forged, err := hook.With("00000000-0000-4000-8000-000000000000", c.forged)
+				must(t, err)
+				if status := w.Hooks.Deliver(forged); status != http.StatusAccepted {
+					t.Errorf("answered with %d", status)
+				}
+				settled(t, w)
+				if diff := cmp.Diff(before, traces(t, w, p)); diff != "" {
+					t.Fatalf("it has an effect (-before +after):\n%s", diff)
+				}
+				must(t, c.twin(w, p, check, enginetest.Grace)) // another, so that it is no repetition
+				settled(t, w)
+				runs, err := w.Runs(p.Number())
+				must(t, err)
+				if n := len(w.Cloud.Applies()); len(runs) != c.runs || n != 2-c.runs {
+					t.Errorf("%d runs and %d applies after a person did so\n%s", len(runs), n, texts(p))
 				}
 			})
 		})

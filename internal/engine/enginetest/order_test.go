@@ -167,6 +167,9 @@ func TestUnmanagedChangesAreToldAndNotApplied(t *testing.T) {
 		if len(rows) != 1 || !strings.Contains(rows[0].Subject, enginetest.Project) {
 			t.Errorf("the ledger has %+v of the push", rows)
 		}
+		if pushes, merges := w.Alarms("unmanaged push"), w.Alarms("unmanaged merge"); pushes != 1 || merges != 1 {
+			t.Errorf("alarms of %d pushes and %d merges, want 1 and 1", pushes, merges)
+		}
 		must(t, good.Approve(enginetest.Grace))
 		w.Let(time.Minute)
 		_, err = good.Merge(enginetest.Grace, ghsim.Squash)
@@ -190,6 +193,9 @@ func TestAPushOfNoInterestIsNoAlarm(t *testing.T) {
 		must(t, w.Settle(10*time.Minute))
 		if rows := ledger(t, w, "base.unmanaged"); len(rows) != 0 {
 			t.Errorf("the ledger has %+v", rows)
+		}
+		if n := w.Alarms("unmanaged push"); n != 0 {
+			t.Errorf("%d alarms", n)
 		}
 	})
 }

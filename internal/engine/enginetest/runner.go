@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/tollgate/tollgate/internal/engine"
 	"github.com/tollgate/tollgate/internal/runner"
@@ -32,6 +34,12 @@ func (r Runner) Start(dir string, spec runner.Spec) error {
 		return errDead
 	}
 	c := r.cloud
+	if reason := overtaken(spec.Fence); reason != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.processes[dir] = &process{status: runner.Status{State: runner.NotStarted, Reason: reason.Error()}}
+		return nil
+	}
 	p, err := c.fork(dir, spec)
 	if err != nil {
 		return err
@@ -44,6 +52,29 @@ func (r Runner) Start(dir string, spec runner.Spec) error {
 	c.end(dir, p, p.ending)
 	c.touch()
 	return nil
+}
+
+// overtaken says why a runner does not start that its fence keeps back, or nil.
+func overtaken(f *runner.Fence) error {
+	if f == nil {
+		return nil
+	}
+	token, err := os.ReadFile(f.File)
+	if err == nil && string(token) != f.Token {
+		return runner.ErrOvertaken
+	}
+	return err
+}
+
+// Overtake raises the fences of all states, as another server does that has taken over.
+func (w *World) Overtake() error {
+	files, err := filepath.Glob(filepath.Join(w.dir, "fences", "*.lock"))
+	for _, file := range files {
+		file = strings.TrimSuffix(file, ".lock")
+		n, e := runner.ReadFence(file)
+		err = errors.Join(err, e, runner.RaiseFence(file, n+10))
+	}
+	return err
 }
 
 // fork makes a process that has done nothing yet.

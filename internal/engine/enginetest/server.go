@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tollgate/tollgate/internal/artifact"
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/engine"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/queue"
@@ -80,7 +81,8 @@ func (w *World) Boot() error {
 	}
 	s.Engine, err = engine.New(ctx, engine.Config{Store: s.DB, GitHub: app, Git: Git{w.GitHub, w.Cloud, w.reads}, Terraform: Terraform{w.Cloud, s.alive},
 		Artifacts: s.artifacts, Judge: w.parts.judge, Runner: Runner{w.Cloud, s.alive}, Policies: w.parts.policies, Pace: engine.Usual(),
-		DataDir: w.dir, ServerID: "server", PublicURL: "https://tollgate.example", Workers: 2, Reconcile: w.Reconcile, Limits: engine.Limits{Keep: w.Keep}, At: s.at, Bubble: true, Logger: w.logger})
+		DataDir: w.dir, ServerID: "server", PublicURL: "https://tollgate.example", Workers: 2, Reconcile: w.Reconcile, Limits: engine.Limits{Keep: w.Keep}, Maker: w.Maker,
+		Held: func(context.Context) (*audit.Flaw, error) { return w.Flaw, nil }, Unmanaged: w.alarm("unmanaged"), Missed: w.alarm("missed"), At: s.at, Bubble: true, Logger: w.logger})
 	if err != nil {
 		return errors.Join(err, s.DB.Close())
 	}
@@ -101,6 +103,16 @@ func (s *Server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return errors.Join(s.Engine.Stop(ctx), s.DB.Close(), s.artifacts.Close())
+}
+
+// Stop ends the server in good order, as an update does.
+func (w *World) Stop() error {
+	s := w.Server()
+	err := s.stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.server = nil
+	return err
 }
 
 // CrashAt ends the server when it passes the point for the nth time from now on.

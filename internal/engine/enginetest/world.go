@@ -27,6 +27,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/tollgate/tollgate/internal/audit"
 	"github.com/tollgate/tollgate/internal/engine"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/ghsim"
@@ -68,8 +69,11 @@ type World struct {
 	Cloud  *Cloud
 	Hooks  *Hooks
 
-	Reconcile time.Duration // of servers that are started from now on; 0: never
-	Keep      time.Duration // of servers that are started from now on: how long they keep logs and plans; 0: their default
+	// Of servers that are started from now on.
+	Reconcile time.Duration // 0: never
+	Keep      time.Duration // how long they keep logs and plans; 0: their default
+	Maker     string        // of plans
+	Flaw      *audit.Flaw   // that the ledger has, or nil
 
 	t      testing.TB
 	parts  *Parts
@@ -82,6 +86,7 @@ type World struct {
 	shown  []Shown
 	read   func(what string)
 	points map[engine.Point]func()
+	alarms map[string]int
 }
 
 // Shown is a plan's check as people could see it from a moment on.
@@ -179,6 +184,26 @@ func (w *World) OnPoint(p engine.Point, f func()) {
 		w.points = map[engine.Point]func(){}
 	}
 	w.points[p] = f
+}
+
+// alarm counts what a server tells its metrics.
+func (w *World) alarm(kind string) func(string) {
+	return func(what string) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.alarms == nil {
+			w.alarms = map[string]int{}
+		}
+		w.alarms[kind+" "+what]++
+	}
+}
+
+// Alarms is how often servers have told of a change that is not managed ("unmanaged push"), or of an event that no
+// webhook told of ("missed pull_request").
+func (w *World) Alarms(what string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.alarms[what]
 }
 
 func (w *World) reads(what string) {
