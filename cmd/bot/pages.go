@@ -54,7 +54,7 @@ func (p pages) RunLog(ctx context.Context, id, project string) (web.Log, error) 
 	for _, plan := range r.Plans {
 		if plan.Project.Name == project {
 			done := plan.State.Done() || r.Run.State.Done()
-			return web.Log{Repo: r.Report.Pull.Repo, Mask: p.known, Sealed: func() ([]byte, error) { return p.engine.PlanLog(r.Run, plan) }, Path: p.engine.LogPath(plan.ID), Done: func() bool { return done || !p.engine.Planning(id) }}, nil
+			return web.Log{Repo: r.Report.Pull.Repo, Gone: !plan.ExpiredAt.IsZero(), Mask: p.known, Sealed: func() ([]byte, error) { return p.engine.PlanLog(r.Run, plan) }, Path: p.engine.LogPath(plan.ID), Done: func() bool { return done || !p.engine.Planning(id) }}, nil
 		}
 	}
 	return web.Log{}, web.ErrNotFound
@@ -66,7 +66,7 @@ func (p pages) ExecutionLog(ctx context.Context, id string) (web.Log, error) {
 		return web.Log{}, missing(err)
 	}
 	done := x.State.Done()
-	return web.Log{Repo: pull.Repo, Mask: p.known, Sealed: func() ([]byte, error) { return p.engine.ApplyLog(x) }, Path: p.engine.OutputPath(id), Done: func() bool { return done || !p.engine.Applying(id) }}, nil
+	return web.Log{Repo: pull.Repo, Gone: !x.ExpiredAt.IsZero(), Mask: p.known, Sealed: func() ([]byte, error) { return p.engine.ApplyLog(x) }, Path: p.engine.OutputPath(id), Done: func() bool { return done || !p.engine.Applying(id) }}, nil
 }
 
 func missing(err error) error {

@@ -1,6 +1,10 @@
 package change
 
-import "github.com/tollgate/tollgate/internal/fault"
+import (
+	"time"
+
+	"github.com/tollgate/tollgate/internal/fault"
+)
 
 // Resolution is what a person found out about an apply whose end nobody knew.
 type Resolution string
@@ -18,6 +22,7 @@ type Resolved struct {
 	As     Resolution `json:"as,omitempty"`
 	By     User       `json:"by"`
 	Reason string     `json:"reason,omitempty"`
+	At     time.Time  `json:"at,omitzero"` // unknown in rows of before
 }
 
 // Evidence is what a plan showed, after an apply whose end nobody knows, without changing anything. It compares

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tollgate/tollgate/internal/change"
+	"github.com/tollgate/tollgate/internal/fault"
 	"github.com/tollgate/tollgate/internal/gate"
 	"github.com/tollgate/tollgate/internal/github"
 	"github.com/tollgate/tollgate/internal/project"
@@ -178,6 +179,9 @@ func (e *Engine) applyReport(v view, x store.Execution) report.Apply {
 	a := report.Apply{Execution: x.Execution, Glass: v.glassOf(x.ID), HeadSHA: x.HeadSHA, Fault: x.Fault, Proof: x.Proof, ExternalID: x.ID,
 		DetailsURL: e.url("/executions/" + x.ID), Ended: x.Proofs > 0, Blocked: x.Cause == store.CauseLocked,
 		Resolved: x.Resolved, Evidence: x.Evidence, Unsaved: x.ErroredState != "", LedgerRow: x.Ledger.Seq, LedgerHash: x.Ledger.Hash}
+	if a.Fault != nil && x.Resolved.As != "" { // somebody has done what was to do
+		a.Fault = fault.Wrap(a.Fault.Err, a.Fault.What, a.Fault.Why, "")
+	}
 	for _, plans := range v.plans {
 		for _, p := range plans {
 			if p.ID == x.PlanID {

@@ -149,13 +149,22 @@ func applyAdvice(a Apply) string {
 	return ""
 }
 
+// ResolutionWords say what a person did who resolved an apply, after the name.
+func ResolutionWords(r change.Resolution) string {
+	switch r {
+	case change.ResolvedApplied:
+		return "says that all of it was applied"
+	case change.ResolvedReconcile:
+		return "says that not all of it was applied; what is left is planned again"
+	case change.ResolvedReleased:
+		return "released the project"
+	}
+	return ""
+}
+
 // resolvedBy says who found out how an apply had ended.
 func resolvedBy(r change.Resolved) string {
-	words := map[change.Resolution]string{
-		change.ResolvedApplied:   "says that all of it was applied",
-		change.ResolvedReconcile: "says that not all of it was applied; what is left is planned again",
-		change.ResolvedReleased:  "released the project",
-	}[r.As]
+	words := ResolutionWords(r.As)
 	if words == "" {
 		return ""
 	}

@@ -161,6 +161,7 @@ func (tx *Tx) SetProof(ctx context.Context, id string, p *change.Proof) error {
 // Resolve records what a person found out about an execution whose outcome is unknown, which unfreezes its
 // project. ErrNotFound means that there is nothing to resolve.
 func (tx *Tx) Resolve(ctx context.Context, id string, r change.Resolved) error {
+	r.At = tx.Now
 	return one(ctx, tx, `update executions set released_by = ?, resolved = ? where id = ? and state = 'unknown' and released_by = ''`, r.By.Login, toJSON(r), id)
 }
 

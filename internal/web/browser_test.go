@@ -158,7 +158,8 @@ func TestPagesFitEveryScreen(t *testing.T) {
 	planLog := newLog(t, "Initializing the backend...\naws_lb.this: Refreshing state... [id="+fmt.Sprintf("%0200d", 7)+"]\n")
 	planLog.done.Store(true)
 	applyLog := newLog(t, "aws_lb.this: Modifying...\naws_lb.this: Still modifying... [10s elapsed]\n")
-	srv := serve(t, fixture(t, planLog, applyLog), true)
+	src := fixture(t, planLog, applyLog)
+	srv, company := serve(t, src, true), newCompany(t, src, false)
 	b := newBrowser(t)
 	for _, screen := range []struct {
 		name          string
@@ -174,8 +175,12 @@ func TestPagesFitEveryScreen(t *testing.T) {
 		if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, scheme); err != nil {
 			t.Fatal(err)
 		}
-		for name, path := range map[string]string{"index": "/", "run": "/runs/" + runID, "execution": "/executions/" + exeID, "error": "/none"} {
-			b.do(chromedp.Navigate(srv.URL + path))
+		for name, path := range map[string]string{"index": "/", "run": "/runs/" + runID, "execution": "/executions/" + exeID, "unknown": "/executions/e-", "resolved": "/executions/e-applied", "error": "/none", "signedout": "/signedout"} {
+			server := srv.URL
+			if name == "signedout" { // where nobody signs in, nobody signs out
+				server = company.URL
+			}
+			b.do(chromedp.Navigate(server + path))
 			if name == "error" {
 				b.forgive()
 			}

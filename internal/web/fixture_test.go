@@ -166,6 +166,22 @@ func execution(state change.ExecutionState) web.Execution {
 	}
 }
 
+// lost is an apply whose end nobody knew, and that a person has resolved if as is not empty.
+func lost(as change.Resolution) web.Execution {
+	e := execution(change.ExecUnknown)
+	e.ID, e.Ended = "e-"+string(as), now.Add(-50*time.Second)
+	e.Report.Fault = fault.New("Nobody can tell how the apply ended.", "The process was killed, so a part of the change may have been made. Nothing is tried again, and the project is frozen.",
+		"Compare the infrastructure with the state, then comment `/resolve payments applied REASON` or `/resolve payments reconcile REASON`.")
+	e.Report.Unsaved = as == ""
+	e.Report.Evidence = &change.Evidence{Counts: change.Counts{Create: 1, Update: 1, Delete: 1}, Changes: []change.ResourceChange{
+		{Address: "aws_db_instance.ledger", Action: change.Delete}, {Address: `module.service["fraud-detection"].aws_ecs_service.this`, Action: change.Create}, {Address: "aws_lb.this", Action: change.Update}}}
+	if as != "" {
+		e.Report.Resolved = change.Resolved{As: as, By: change.User{Login: "linus"}, At: now.Add(-5 * time.Minute), Reason: "The database is there; the console shows it as <available>."}
+		e.Report.Fault.Fix = ""
+	}
+	return e
+}
+
 // fixture holds one run of each kind and one apply.
 func fixture(t *testing.T, planLog, applyLog *logFile) source {
 	t.Helper()
@@ -179,8 +195,8 @@ func fixture(t *testing.T, planLog, applyLog *logFile) source {
 			"a2":  run("a2", change.RunSuperseded),
 		},
 		order:      []string{"a0", runID, "a1", "a2"},
-		executions: map[string]web.Execution{exeID: execution(change.ExecRunning)},
-		logs:       map[string]web.Log{runID + "/payments": planLog.web(), "a0/payments": planLog.web(), exeID: applyLog.web()},
+		executions: map[string]web.Execution{exeID: execution(change.ExecRunning), "e-": lost(""), "e-applied": lost(change.ResolvedApplied)},
+		logs:       map[string]web.Log{runID + "/payments": planLog.web(), "a0/payments": planLog.web(), exeID: applyLog.web(), "e-": planLog.web(), "e-applied": {Repo: pull().Repo, Gone: true, Done: planLog.done.Load}},
 	}
 }
 

@@ -36,6 +36,9 @@ var funcs = template.FuncMap{
 	"counts":  counts,
 	"word":    word,
 	"verb":    func(a change.Action) string { return verbs[a] },
+	"kind":    func(a change.Action) string { return kinds[a] },
+	"solved":  report.ResolutionWords,
+	"spans":   spans,
 	"join":    func(s []string) string { return strings.Join(s, ", ") },
 	"place":   place,
 	"link":    link,
@@ -161,6 +164,7 @@ func groups(gs []report.Group, pull change.Pull, sha string) []groupView {
 type logView struct {
 	Text   string
 	Cut    bool
+	Gone   bool // it was kept for long enough
 	RawURL string
 	Stream string // where what follows is streamed, or empty if nothing will
 }
@@ -199,6 +203,7 @@ func (s *server) run(w http.ResponseWriter, r *http.Request) error {
 type executionView struct {
 	Execution
 	Age, Took string
+	Resolved  string // how long ago, if it was
 	Dangers   []change.ResourceChange
 	Log       logView
 }
@@ -209,7 +214,7 @@ func (s *server) execution(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("read execution: %w", err)
 	}
-	v := executionView{Execution: e, Age: s.age(e.Created), Took: took(e.Created, e.Ended), Dangers: dangers(e.Report.Summary)}
+	v := executionView{Execution: e, Age: s.age(e.Created), Took: took(e.Created, e.Ended), Resolved: s.age(e.Report.Resolved.At), Dangers: dangers(e.Report.Summary)}
 	log, err := s.source(r).ExecutionLog(r.Context(), id)
 	if v.Log, err = logEnd(log, err, "/executions/"+url.PathEscape(id)+"/log"); err != nil {
 		return err
@@ -226,6 +231,9 @@ func logEnd(log Log, err error, address string) (logView, error) {
 	}
 	if err != nil {
 		return logView{}, fmt.Errorf("find log: %w", err)
+	}
+	if log.Gone {
+		return logView{Gone: true}, nil
 	}
 	done := log.Done()
 	tail, start, err := log.tail(maxLogBytes + int64(log.Mask.Reach()))
@@ -307,6 +315,28 @@ func dangers(s change.PlanSummary) []change.ResourceChange {
 var verbs = map[change.Action]string{
 	change.Delete: "destroy", change.Replace: "replace", change.Forget: "forget", change.Create: "create",
 	change.Update: "update", change.Read: "read", change.NoOp: "keep",
+}
+
+// kinds are the classes that colour what is done to a resource.
+var kinds = map[change.Action]string{change.Delete: "bad", change.Replace: "bad", change.Forget: "bad", change.Create: "good", change.Update: "warn"}
+
+// span is a piece of a sentence of ours, in which backticks stand around what is to be typed.
+type span struct {
+	Text string
+	Code bool
+}
+
+func spans(s string) (out []span) {
+	pieces := strings.Split(s, "`")
+	if len(pieces)%2 == 0 { // one has no partner
+		return []span{{Text: s}}
+	}
+	for i, p := range pieces {
+		if p != "" {
+			out = append(out, span{p, i%2 == 1})
+		}
+	}
+	return out
 }
 
 // countView is one number of a plan; Kind is the class that colours it.

@@ -64,6 +64,7 @@ type Log struct {
 	Path string
 	// Sealed is the whole log once it has ended, or nil: then it is the file. Some logs have none.
 	Sealed func() ([]byte, error)
+	Gone   bool          // it was deleted because of its age
 	Mask   *redact.Known // secrets that are not shown; their places stay
 	Done   func() bool
 }

@@ -49,9 +49,13 @@ func TestPagesShowWhatTheSourceHolds(t *testing.T) {
 		"/runs/a2":                          {"Superseded by a newer commit"},
 		"/executions/" + exeID:              {"Apply of payments", "Applying", "Modifying...", "by grace", "/executions/" + exeID + "/log/stream?from=13", "/runs/" + runID},
 		"/executions/" + exeID + "/log":     {"Modifying...\n"},
-		"/assets/style.css":                 {"prefers-color-scheme: dark"},
-		"/assets/live.js":                   {"EventSource"},
-		"/assets/icon.svg":                  {"<svg"},
+		"/executions/e-": {"needs a person", "Nobody can tell how the apply ended.", "<code>/resolve payments applied REASON</code>", "What a plan showed afterwards", `<span class="count bad">destroy</span> <code>aws_db_instance.ledger</code>`,
+			`<span class="count good">create</span> <code>module.service`, "bot resolve --data-dir DIR --errored-state " + exeID, "Refreshing state..."},
+		"/executions/e-applied": {"Resolved as applied", "<b>linus</b> says that all of it was applied, <time", `title="2026-03-02 10:25:00 UTC">5 min ago</time>`, "The database is there; the console shows it as &lt;available&gt;.",
+			"What a plan showed afterwards", "logs are kept for so long only"},
+		"/assets/style.css": {"prefers-color-scheme: dark"},
+		"/assets/live.js":   {"EventSource"},
+		"/assets/icon.svg":  {"<svg"},
 	} {
 		resp, body := get(t, srv.URL+path)
 		if resp.StatusCode != http.StatusOK {
@@ -177,6 +181,8 @@ func hostileSource(t *testing.T, s string) source {
 	e.Report.Execution.Project, e.Report.Execution.Actor.Login, e.Report.Execution.Trigger = p.Project, s, s
 	e.Report.DetailsURL, e.Report.Execution.CommitSHA = s, s
 	e.Report.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{{Finding: p.Findings[0], Verdict: change.Fail, Message: s}}}
+	e.Report.Resolved = change.Resolved{As: change.ResolvedReconcile, By: change.User{Login: s}, Reason: s}
+	e.Report.Evidence = &change.Evidence{Counts: change.Counts{Update: 1}, Changes: p.Summary.Changes}
 	r.Report.Applies = []report.Apply{e.Report}
 	src.runs[runID], src.executions[exeID] = r, e
 	src.logs[runID+"/"+s] = planLog.web()
