@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,6 +176,36 @@ func TestTheWayOutHasAList(t *testing.T) {
 	res, _ := sh(t, r, "true")
 	if !strings.Contains(strings.Join(res.Refused, " "), "169.254.169.254:443") {
 		t.Errorf("refused hosts are not told: %v", res.Refused)
+	}
+}
+
+// When memory runs out, what runs in a room goes before the server, a plan before an apply; and a room that takes more
+// than its share is ended alone. The twin stays within its share.
+//
+// Covers: R42
+func TestRoomsYieldToTheServer(t *testing.T) {
+	t.Parallel()
+	const file = "/proc/self/oom_score_adj"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := enter(t, confine.Plan{Limits: confine.Limits{Memory: 64 << 20}})
+	apply := enter(t, confine.Plan{Finish: true})
+	for r, score := range map[*confine.Room]int{plan: 1000, apply: 500} {
+		if _, got := sh(t, r, "cat "+file); got != strconv.Itoa(max(own, score)) {
+			t.Errorf("the kernel is told %s, want %d; of the server it is told %d", got, score, own)
+		}
+	}
+	if res, _ := sh(t, plan, "x=0123456789; while true; do x=$x$x; done"); !strings.HasPrefix(res.Over, "memory") {
+		t.Errorf("a room that takes all memory ends as %+v", res)
+	}
+	if res, out := sh(t, plan, "x=0123456789; echo $x$x"); res.Exit != 0 || res.Over != "" || out != "01234567890123456789" {
+		t.Errorf("a room that takes little ends as %+v: %s", res, out)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,7 @@ func enter(p Plan) ([]*os.File, ready, error) {
 	}
 	listeners, r, err := listenInside(p.Egress)
 	if err == nil {
-		err = renounce(p.Limits)
+		err = renounce(p)
 	}
 	if err != nil {
 		closeAll(listeners)
@@ -269,7 +270,8 @@ func loopbackUp() error {
 
 // renounce gives up what the room's first process needed to furnish it. All of it concerns only this
 // thread, which starts every command.
-func renounce(l Limits) error {
+func renounce(p Plan) error {
+	l := p.Limits
 	for _, r := range []struct {
 		resource int
 		value    int64
@@ -282,8 +284,13 @@ func renounce(l Limits) error {
 			return fmt.Errorf("limit resource %d: %w", r.resource, err)
 		}
 	}
-	// The kernel is to kill what runs here before it kills the server.
-	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0o644); err != nil {
+	// The kernel is to kill what runs here before it kills the server, and a plan, which is made again, before an
+	// apply, of which somebody has to find out how it ended.
+	score := 1000
+	if p.Finish {
+		score = 500
+	}
+	if err := offer(score); err != nil {
 		return fmt.Errorf("offer the room to the kernel: %w", err)
 	}
 	for c := range uintptr(unix.CAP_LAST_CAP + 1) {
@@ -295,6 +302,21 @@ func renounce(l Limits) error {
 		return fmt.Errorf("forbid new privileges: %w", err)
 	}
 	return nil
+}
+
+// offer has the kernel end this process and its children the sooner, the larger score is. What the server has itself may
+// be more, and cannot be taken back.
+func offer(score int) error {
+	const file = "/proc/self/oom_score_adj"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	own, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(strconv.Itoa(max(own, score))), 0o644)
 }
 
 // overDisk says which limit the writable directories are over, or nothing.
