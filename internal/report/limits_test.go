@@ -106,6 +106,12 @@ func everything(t *testing.T, s string) []string {
 	proven.Proof = &change.Proof{Counts: change.Counts{Update: 1}, Obligations: []change.Obligation{
 		{Finding: p.Findings[0], Verdict: change.Fail, Message: s}, {Finding: p.Findings[0], Verdict: change.Pass}, {Finding: p.Findings[0]}}}
 
+	lost := apply(change.ExecUnknown)
+	lost.Execution, lost.Unsaved, lost.Fault = a.Execution, true, bad.Fault
+	lost.Execution.State = change.ExecUnknown
+	lost.Evidence = &change.Evidence{Counts: change.Counts{Update: 1}, Changes: p.Summary.Changes}
+	lost.Resolved = change.Resolved{As: change.ResolvedReconcile, By: change.User{Login: s}, Reason: s}
+
 	pull := gate(change.RunFailed, p, bad)
 	pull.Applies, pull.Preview = []report.Apply{a}, hostilePreview(s)
 	pull.Notices = p.Notices
@@ -113,7 +119,7 @@ func everything(t *testing.T, s string) []string {
 	stopped.Fault = bad.Fault
 
 	checks := []change.Check{
-		report.PlanCheck(p), report.PlanCheck(bad), report.ApplyCheck(a), report.ApplyCheck(proven), report.GateCheck(pull), report.GateCheck(stopped),
+		report.PlanCheck(p), report.PlanCheck(bad), report.ApplyCheck(a), report.ApplyCheck(proven), report.ApplyCheck(lost), report.GateCheck(pull), report.GateCheck(stopped),
 	}
 	out := []string{
 		report.Comment(pull), report.Comment(stopped),
@@ -252,5 +258,5 @@ func FuzzRender(f *testing.F) {
 	for _, s := range hostile {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, s string) { everything(t, s) })
+	f.Fuzz(func(t *testing.T, s string) { speaks(t, s) })
 }
