@@ -209,7 +209,7 @@ func TestUnknownEndIsResolvedByAPerson(t *testing.T) {
 				}
 				check, _ = w.Repo.CheckRun(head, "tollgate/apply: app")
 				if want := map[change.Resolution]string{change.ResolvedApplied: "success", change.ResolvedReconcile: "failure"}[as]; check.Conclusion != want ||
-					!strings.Contains(check.Summary, "`grace`") {
+					!strings.Contains(check.Summary, "`grace`") || strings.Contains(check.Summary, "/resolve app applied REASON") || x.Resolved.At.IsZero() {
 					t.Errorf("the check is %s, want %s:\n%s", check.Conclusion, want, check.Summary)
 				}
 				refuses(t, w, p, enginetest.Grace, "/resolve app "+string(as)+" again", "nothing to resolve")
