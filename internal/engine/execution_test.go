@@ -15,7 +15,7 @@ import (
 
 // Only what is proven to have changed nothing is called clean, and only what is known is not called unknown.
 //
-// Covers: R06, R11, R13, R14, R15
+// Covers: R06, R11, R13, R14, R15, R39
 func TestHowAnApplyEnded(t *testing.T) {
 	t.Parallel()
 	const (
@@ -23,6 +23,13 @@ func TestHowAnApplyEnded(t *testing.T) {
 		locked = "Error: Error acquiring the state lock\n\nError message: it is held.\n"
 		unkept = "terraform_data.a: Creating...\n\nError: Failed to save state\n\nError saving state: forbidden\n"
 		failed = "terraform_data.a: Creating...\n\nError: creating terraform_data\n\n  with terraform_data.b,\n\nIt was refused.\n"
+
+		// Credentials that expire, and a cloud that wants fewer requests, in the words of AWS's provider.
+		refused   = "https response error StatusCode: 403, RequestID: 1, api error ExpiredToken: The security token included in the request is expired"
+		expired   = "\nError: validating provider credentials: retrieving caller identity from STS: operation error STS: GetCallerIdentity, " + refused + "\n\n  with provider[\"registry.terraform.io/hashicorp/aws\"],\n"
+		midway    = "aws_sqs_queue.a: Creating...\naws_sqs_queue.a: Creation complete after 1s\naws_sqs_queue.b: Creating...\n\nError: creating SQS Queue (b): operation error SQS: CreateQueue, " + refused + "\n\n  with aws_sqs_queue.b,\n  on main.tf line 5\n"
+		unsaved   = midway + "\nError: Failed to save state\n\nError saving state: failed to upload state: operation error S3: PutObject, " + refused + "\n"
+		throttled = "aws_sqs_queue.a: Creating...\n\nError: creating SQS Queue (a): operation error SQS: CreateQueue, exceeded maximum number of attempts, 25, https response error StatusCode: 429, RequestID: 1, api error ThrottlingException: Rate exceeded\n\n  with aws_sqs_queue.a,\n"
 	)
 	for name, c := range map[string]struct {
 		status  runner.Status
@@ -43,6 +50,10 @@ func TestHowAnApplyEnded(t *testing.T) {
 		"failed without a word":    {status: exited(1), state: change.ExecFailedPartial},
 		"the state was not saved":  {status: exited(1), output: unkept, state: change.ExecUnknown, words: "could not save the new state"},
 		"a state was left":         {status: exited(1), output: stale, errored: true, state: change.ExecUnknown, words: "could not save the new state"},
+		"credentials had expired":  {status: exited(1), output: expired, state: change.ExecFailedClean, words: "refused the credentials"},
+		"credentials expired":      {status: exited(1), output: midway, state: change.ExecFailedPartial, words: "refused the credentials"},
+		"so did those of a state":  {status: exited(1), output: unsaved, errored: true, state: change.ExecUnknown, words: "could not save the new state"},
+		"the cloud is too busy":    {status: exited(1), output: throttled, state: change.ExecFailedPartial},
 		"stopped when it was time": {status: runner.Status{State: runner.Exited, Exit: runner.Exit{Code: 1, Stop: runner.StopLimit}}, output: failed, state: change.ExecFailedPartial, words: "was asked to stop"},
 	} {
 		t.Run(name, func(t *testing.T) {

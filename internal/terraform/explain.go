@@ -87,7 +87,7 @@ func Explain(log []byte, exit int) error {
 		}
 	}
 	f.Untouched = silent && slices.Contains(gettingReady, f.Kind) &&
-		!slices.ContainsFunc(f.Diagnostics, func(d Diagnostic) bool { return d.Address != "" })
+		!slices.ContainsFunc(f.Diagnostics, func(d Diagnostic) bool { return d.Address != "" && !strings.HasPrefix(d.Address, "provider[") })
 	words.Err = f
 	return words
 }
