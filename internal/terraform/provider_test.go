@@ -64,6 +64,13 @@ func TestLockFileIsObeyed(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan(t, b, m)
+
+	// What it does not lock is not added.
+	if err := os.WriteFile(lockOf(m), []byte("# Nothing is locked.\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.InitKey = "with an empty lock file"
+	explained(t, planError(t, b, m), terraform.ErrLockFile)
 }
 
 // Covers: T52
