@@ -5,6 +5,7 @@ package fault
 import (
 	"errors"
 	"strings"
+	"syscall"
 )
 
 // Error carries text that may be shown to anyone who may see the pull request. Err is for the
@@ -40,6 +41,13 @@ func Public(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return &Error{What: e.What, Why: e.Why, Fix: e.Fix}
+	}
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return &Error{
+			What: "The disk of Tollgate's server is full.",
+			Why:  "Nothing was applied because of it.",
+			Fix:  "Whoever runs the server makes room; then `/plan` tries again.",
+		}
 	}
 	return &Error{
 		What: "Something went wrong inside Tollgate.",

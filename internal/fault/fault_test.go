@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,6 +53,7 @@ func TestPublic(t *testing.T) {
 	shown := fault.Wrap(errors.New(secret), "The plan failed.", "Nothing was changed.", "Mend it.")
 	want := fault.New("The plan failed.", "Nothing was changed.", "Mend it.")
 	neutral := fault.New("Something went wrong inside Tollgate.", "Nothing was applied because of it.", "The server's log has the details; `/plan` tries again.")
+	full := fault.New("The disk of Tollgate's server is full.", "Nothing was applied because of it.", "Whoever runs the server makes room; then `/plan` tries again.")
 	cases := map[string]struct {
 		err  error
 		want *fault.Error
@@ -61,6 +63,7 @@ func TestPublic(t *testing.T) {
 		"joined with another":       {errors.Join(errors.New(secret), shown), want},
 		"the outer of two":          {fault.Wrap(fault.New(secret, "", ""), want.What, want.Why, want.Fix), want},
 		"no fault":                  {errors.New(secret), neutral},
+		"a full disk":               {&fs.PathError{Op: "write", Path: secret, Err: syscall.ENOSPC}, full},
 		"no fault, under a wrapper": {fmt.Errorf("plan: %w", errors.New(secret)), neutral},
 	}
 	for name, c := range cases {

@@ -65,6 +65,18 @@ func execution(t *testing.T, w *enginetest.World, p *ghsim.Pull, i int) store.Ex
 	return all[i]
 }
 
+// applies plans once more and applies that, and fails the test if it is not the first apply of all.
+func applies(t *testing.T, w *enginetest.World, p *ghsim.Pull) {
+	t.Helper()
+	says(t, w, p, enginetest.Ada, "/plan")
+	must(t, p.Approve(enginetest.Linus))
+	settled(t, w)
+	says(t, w, p, enginetest.Ada, "/apply")
+	if n := len(w.Cloud.Applies()); n != 1 {
+		t.Errorf("planned and approved once more, it makes %d applies, want 1\n%s", n, texts(p))
+	}
+}
+
 // Covers: T24
 func TestApplyOfOnePlanByItsID(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *enginetest.World) {

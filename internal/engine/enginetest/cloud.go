@@ -26,6 +26,8 @@ import (
 type Cloud struct {
 	// Starting, if not nil, is called when an apply is about to start, before it has any effect.
 	Starting func(Apply)
+	// Launching, if not nil, is called when a server has asked for an apply, before its process looks at the fence.
+	Launching func()
 	// Planning, if not nil, is called when a plan is about to be made.
 	Planning func()
 

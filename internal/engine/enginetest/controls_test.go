@@ -37,24 +37,57 @@ func next(t *testing.T, w *enginetest.World, name string) *ghsim.Pull {
 //
 // Covers: R25, T37
 func TestAnOvertakenClaimStartsNothing(t *testing.T) {
+	for name, overtake := range map[string]func(w *enginetest.World, f func()){
+		"before its fence": func(w *enginetest.World, f func()) { w.OnPoint(engine.ClaimAfter, f) },
+		"after its fence":  func(w *enginetest.World, f func()) { w.Cloud.Launching = f },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *enginetest.World) {
+				p := approved(t, w)
+				says(t, w, p, enginetest.Ada, "/apply")
+				if n := len(w.Cloud.Applies()); n != 1 {
+					t.Fatalf("%d applies, want 1\n%s", n, texts(p))
+				}
+				_, err := p.Merge(enginetest.Ada, ghsim.Squash)
+				must(t, err)
+				settled(t, w)
+				second := next(t, w, "third")
+				overtake(w, func() { must(t, w.Overtake()) })
+				says(t, w, second, enginetest.Ada, "/apply")
+				if x := execution(t, w, second, 0); x.State != change.ExecFailedClean || len(w.Cloud.Applies()) != 1 {
+					t.Errorf("it ended as %s, after %d applies", x.State, len(w.Cloud.Applies()))
+				}
+				if got := conclusion(w, second, "tollgate/apply: app"); got != "completed failure" {
+					t.Errorf("the check is %q", got)
+				}
+			})
+		})
+	}
+}
+
+// A server dies while it starts a runner, and the next one says that nothing was started: a runner that comes late must not.
+//
+// Covers: R04
+func TestALateRunnerDoesNotStart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *enginetest.World) {
 		p := approved(t, w)
-		says(t, w, p, enginetest.Ada, "/apply")
-		if n := len(w.Cloud.Applies()); n != 1 {
-			t.Fatalf("%d applies, want 1\n%s", n, texts(p))
-		}
-		_, err := p.Merge(enginetest.Ada, ghsim.Squash)
+		late := make(chan struct{})
+		w.Cloud.Launching = func() { <-late }
+		_, err := p.Comment(enginetest.Ada, "/apply")
 		must(t, err)
+		w.Let(10 * time.Second)
+		w.Crash()
+		must(t, w.Boot())
 		settled(t, w)
-		second := next(t, w, "third")
-		w.OnPoint(engine.ClaimAfter, func() { must(t, w.Overtake()) })
-		says(t, w, second, enginetest.Ada, "/apply")
-		if x := execution(t, w, second, 0); x.State != change.ExecFailedClean || len(w.Cloud.Applies()) != 1 {
-			t.Errorf("it ended as %s, after %d applies", x.State, len(w.Cloud.Applies()))
+		if x := execution(t, w, p, 0); x.State != change.ExecFailedClean {
+			t.Errorf("what was not started is %s", x.State)
 		}
-		if got := conclusion(w, second, "tollgate/apply: app"); got != "completed failure" {
-			t.Errorf("the check is %q", got)
+		close(late)
+		w.Let(time.Minute)
+		if n := len(w.Cloud.Applies()); n != 0 {
+			t.Fatalf("%d applies that were said not to have started", n)
 		}
+		applies(t, w, p)
 	})
 }
 

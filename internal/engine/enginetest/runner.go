@@ -34,6 +34,9 @@ func (r Runner) Start(dir string, spec runner.Spec) error {
 		return errDead
 	}
 	c := r.cloud
+	if c.Launching != nil {
+		c.Launching()
+	}
 	if reason := overtaken(spec.Fence); reason != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
