@@ -419,14 +419,11 @@ func approvedBefore(all, counted []change.Review, since time.Time) []string {
 	return []string{fmt.Sprintf("approvals that are older than this plan, of %s, do not count: %d. Approve again", since.UTC().Format("15:04:05 MST"), n)}
 }
 
-// clockSkew is how far GitHub's clock may be behind the server's.
-const clockSkew = 2 * time.Second
-
-// ofEffect leaves out the approvals that were given before the plan with this effect could be seen.
-// GitHub tells times in whole seconds.
+// ofEffect leaves out the approvals that were given before the plan with this effect could be seen, by
+// GitHub's clock. It tells times in whole seconds, so one of the same second counts.
 func ofEffect(reviews []change.Review, since time.Time) []change.Review {
 	return slices.DeleteFunc(slices.Clone(reviews), func(r change.Review) bool {
-		return r.State == "approved" && r.SubmittedAt.Before(since.Add(-clockSkew).Truncate(time.Second))
+		return r.State == "approved" && r.SubmittedAt.Before(since.Truncate(time.Second))
 	})
 }
 

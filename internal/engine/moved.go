@@ -297,6 +297,9 @@ func (e *Engine) planOnState(ctx context.Context, key pullKey, x store.Execution
 	return e.planAgain(ctx, v.pull, reasonStateMoved)
 }
 
+// clockSkew is how far GitHub's clock may be ahead of the server's before a webhook is taken for news.
+const clockSkew = 2 * time.Second
+
 // another reports whether a webhook tells of a change after the newest run was made that led back to
 // the very head and base of it, whose time is GitHub's. What was approved before it is not approved any more.
 func another(ev github.Event, last store.Run, p store.Pull) bool {
