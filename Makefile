@@ -11,6 +11,15 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 # cgo no C compiler is needed.
 export CGO_ENABLED := 0
 
+# The standard library is a part of the program: it has to be the one without known holes, which the
+# Go that happens to be installed may not have. Where the better one cannot be had, govulncheck tells.
+ifeq ($(MAKELEVEL),0)
+toolchain := $(shell sed -n 's/^toolchain //p' go.mod)+auto
+ifneq ($(shell GOTOOLCHAIN=$(toolchain) $(GO) version 2>/dev/null),)
+export GOTOOLCHAIN := $(toolchain)
+endif
+endif
+
 # What a developer's shell has set for AWS, Terraform and Tollgate must not reach a demonstration or
 # a test: it may name another account, or a file that does not exist. Only the configuration that
 # may name provider mirrors is passed on.

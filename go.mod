@@ -2,6 +2,8 @@ module github.com/tollgate/tollgate
 
 go 1.26.0
 
+toolchain go1.26.11
+
 require (
 	github.com/ProtonMail/go-crypto v1.5.2
 	github.com/agnivade/levenshtein v1.2.1
