@@ -16,8 +16,13 @@ import (
 // permissionPatience is how long a server that starts waits for GitHub to say what the App may do.
 const permissionPatience = 5 * time.Second
 
-// checkPermissions refuses to start for an App that may do less than is needed, and reports one that may do more. A
-// GitHub that does not answer keeps nobody from starting: what was lost meanwhile is made up for later.
+// essential are the permissions without which nothing can be planned or told. Without the others something is
+// missing that people will miss, such as deployments, but that is no reason to leave them with nothing.
+var essential = map[string]string{"checks": "write", "contents": "read", "pull_requests": "read"}
+
+// checkPermissions refuses to start for an App that lacks what is essential, and reports one that may do more or
+// less than is needed. A GitHub that does not answer keeps nobody from starting: what was lost meanwhile is made
+// up for later.
 func checkPermissions(ctx context.Context, app *github.App, excess *prometheus.GaugeVec, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(github.Urgent(ctx), permissionPatience)
 	defer cancel()
@@ -37,7 +42,10 @@ func checkPermissions(ctx context.Context, app *github.App, excess *prometheus.G
 	if lacks := asked.Lacks(nil, github.Events); len(lacks) > 0 {
 		log.Warn("the App does not hear of "+strings.Join(lacks, ", "), "fix", "Subscribe to it on the App's settings page.")
 	}
-	lacks := asked.Lacks(github.Permissions, nil)
+	for _, name := range asked.Lacks(github.Permissions, nil) {
+		log.Warn("the App lacks "+name, "effect", why([]string{name}), "fix", permissionFix)
+	}
+	lacks := asked.Lacks(essential, nil)
 	if len(lacks) == 0 {
 		return nil
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/tollgate/tollgate/internal/github"
 )
 
-// Tollgate starts for an App that may do what is needed, says so if it may do more, and does not start if it may do
-// less. A GitHub that does not answer is waited for later.
+// Tollgate starts for an App that may do what is needed, says so if it may do more or less, and does not start if
+// it lacks what is essential. A GitHub that does not answer is waited for later.
 //
 // Covers: T84
 func TestServeLooksAtWhatTheAppMayDo(t *testing.T) {
@@ -33,7 +33,8 @@ func TestServeLooksAtWhatTheAppMayDo(t *testing.T) {
 		"more of something":    {change: permits("contents", "write"), log: warned + ": contents: write", metric: `tollgate_app_excess_permissions{permission="contents: write"} 1`},
 		"something else":       {change: permits("administration", "read"), log: warned + ": administration: read", metric: `tollgate_app_excess_permissions{permission="administration: read"} 1`},
 		"less of something":    {change: permits("checks", "read"), refused: []string{"it lacks checks: write.", "saying what a plan does", "Permissions & events"}},
-		"nothing of something": {change: permits("issues", ""), refused: []string{"it lacks issues: write.", "reading commands"}},
+		"nothing of something": {change: permits("contents", ""), refused: []string{"it lacks contents: read.", "fetching"}},
+		"less than is needed":  {change: permits("deployments", ""), log: "the App lacks deployments: write", never: warned},
 		"no answer":            {bring: given("github-url", "http://127.0.0.1:1"), log: "GitHub does not say what the App may do"},
 	} {
 		t.Run(name, func(t *testing.T) {
