@@ -233,9 +233,10 @@ clean: ## Remove everything that these commands have made
 .PHONY: tools
 tools: .tools/built
 
-# One build for all: they share most of what they are made of.
+# One build for all: they share most of what they are made of. They are not a part of the program, so any
+# Go that is new enough will do.
 .tools/built: tools/go.mod tools/go.sum
-	@$(stage) 'compile the tools' $(GO) build -C tools -ldflags='-s -w' -o ../.tools/bin/ tool
+	@$(stage) 'compile the tools' env GOTOOLCHAIN=auto $(GO) build -C tools -ldflags='-s -w' -o ../.tools/bin/ tool
 	@touch $@
 
 .PHONY: go

@@ -2,8 +2,6 @@ module github.com/tollgate/tollgate/tools
 
 go 1.26.3
 
-toolchain go1.26.11
-
 tool (
 	github.com/open-policy-agent/opa
 	github.com/terraform-docs/terraform-docs
