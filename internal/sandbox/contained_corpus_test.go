@@ -302,7 +302,7 @@ func TestTheHostileCorpusIsContained(t *testing.T) {
 // What the corpus does where there is no sandbox either: the test above can fail.
 func TestTheHostileCorpusWithoutASandbox(t *testing.T) {
 	t.Parallel()
-	some := []string{"execution-home-directory", "execution-provisioner", "modules-archive-over-http", "state-backend-of-a-server"}
+	some := []string{"execution-home-directory", "execution-provisioner", "modules-archive-over-http", "state-backend-of-a-server", "state-remote-state-of-somebody-else"}
 	cases := slices.DeleteFunc(hostileCases(t, some), func(c hostilePull) bool { return c.name == "hog-of-disk" }) // this machine's disk
 	unjudged := func(t testing.TB, cfg sandbox.Config) *sandbox.World {
 		w, _ := startUnjudged(t, cfg)

@@ -80,7 +80,11 @@ func newThiefIn(t *testing.T, start func(testing.TB, sandbox.Config) *sandbox.Wo
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(file, []byte(th.canaries[place]), 0o600); err != nil {
+		text := th.canaries[place]
+		if place == "neighbour" { // a state that Terraform reads
+			text = fmt.Sprintf(`{"version":4,"terraform_version":"1.11.0","serial":1,"lineage":"x","outputs":{"secret":{"value":%q,"type":"string"}},"resources":[]}`, text)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
