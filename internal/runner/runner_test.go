@@ -200,6 +200,7 @@ func TestSurvivesTheServer(t *testing.T) {
 	dir := newDir(t)
 	server := exec.Command(os.Args[0], "server", dir)
 	server.Dir = dir
+	server.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +213,7 @@ func TestSurvivesTheServer(t *testing.T) {
 	}
 	// The runner's own directory is its working directory; the script's is not set, so the gate is there.
 	output(t, dir, "begun")
-	if err := server.Process.Kill(); err != nil {
+	if err := syscall.Kill(-server.Process.Pid, syscall.SIGKILL); err != nil { // with all of its group
 		t.Fatal(err)
 	}
 	if err := server.Wait(); err == nil {

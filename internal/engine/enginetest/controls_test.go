@@ -71,21 +71,26 @@ func TestAnOvertakenClaimStartsNothing(t *testing.T) {
 func TestALateRunnerDoesNotStart(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *enginetest.World) {
 		p := approved(t, w)
-		late := make(chan struct{})
+		late, over := make(chan struct{}), make(chan struct{})
 		w.Cloud.Launching = func() { <-late }
 		_, err := p.Comment(enginetest.Ada, "/apply")
 		must(t, err)
 		w.Let(10 * time.Second)
 		w.Crash()
+		w.OnPoint(engine.EndAfter, func() { // the plan still lies there
+			w.OnPoint(engine.EndAfter, nil)
+			close(late)
+			<-over
+		})
 		must(t, w.Boot())
+		w.Let(10 * time.Second)
+		if n := len(w.Cloud.Applies()); n != 0 {
+			t.Errorf("%d applies that were said not to have started", n)
+		}
+		close(over)
 		settled(t, w)
 		if x := execution(t, w, p, 0); x.State != change.ExecFailedClean {
-			t.Errorf("what was not started is %s", x.State)
-		}
-		close(late)
-		w.Let(time.Minute)
-		if n := len(w.Cloud.Applies()); n != 0 {
-			t.Fatalf("%d applies that were said not to have started", n)
+			t.Fatalf("what was not started is %s", x.State)
 		}
 		applies(t, w, p)
 	})
