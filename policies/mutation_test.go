@@ -24,9 +24,9 @@ import (
 
 var allMutants = flag.Bool("mutants", false, "judge every mutant of the policies, not only a sample")
 
-// oneIn is how many of the mutants are judged unless all are: as many as take about half a minute on
+// oneIn says how many of the mutants are judged unless all are: as many as take about half a minute on
 // a core.
-const oneIn = 12
+const oneIn = 24
 
 // leastShare is how many of the mutants a fixture must notice. What a rule says at all is strict; of
 // the conditions on its way, many only keep other rules from being asked in vain.

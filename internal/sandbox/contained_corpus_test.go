@@ -24,10 +24,8 @@ import (
 
 // Of the corpus, these are played without -corpus: some of each kind.
 var someContained = []string{
-	"execution-environment-of-the-process", "execution-external-data-source", "execution-http-data-source", "execution-provisioner",
-	"modules-archive-over-http", "modules-branch", "providers-another-registry", "settings-endpoint-of-sts",
-	"state-absolute-state", "state-backend-of-a-server", "state-remote-state-of-somebody-else", "tree-link-to-the-machine",
-	"program-plugin", "program-installed", "program-configured", "hog-of-disk",
+	"execution-environment-of-the-process", "execution-external-data-source", "execution-provisioner", "modules-archive-over-http",
+	"settings-endpoint-of-sts", "state-absolute-state", "state-backend-of-a-server", "tree-link-to-the-machine", "program-plugin", "hog-of-disk",
 }
 
 // programs that come along with the code, and a hog: the source gate's corpus has them without what they do.
@@ -302,7 +300,7 @@ func TestTheHostileCorpusIsContained(t *testing.T) {
 // What the corpus does where there is no sandbox either: the test above can fail.
 func TestTheHostileCorpusWithoutASandbox(t *testing.T) {
 	t.Parallel()
-	some := []string{"execution-home-directory", "execution-provisioner", "modules-archive-over-http", "state-backend-of-a-server", "state-remote-state-of-somebody-else"}
+	some := []string{"execution-home-directory", "execution-provisioner", "state-backend-of-a-server"}
 	cases := slices.DeleteFunc(hostileCases(t, some), func(c hostilePull) bool { return c.name == "hog-of-disk" }) // this machine's disk
 	unjudged := func(t testing.TB, cfg sandbox.Config) *sandbox.World {
 		w, _ := startUnjudged(t, cfg)

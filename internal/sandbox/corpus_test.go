@@ -23,7 +23,7 @@ import (
 var wholeCorpus = flag.Bool("corpus", false, "play every hostile pull request of the source gate, not only some of each kind")
 
 // someOfCorpus is how many of them are played otherwise.
-const someOfCorpus = 64
+const someOfCorpus = 30
 
 // hostilePull is a case of policies/testdata/source: a tree before, and what a pull request makes of it.
 type hostilePull struct {

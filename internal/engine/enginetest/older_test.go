@@ -95,9 +95,14 @@ func TestTheLastAnswerBeforeTheClaimIsOld(t *testing.T) {
 					}
 					return
 				}
+				w.OnRead(func(what string) {
+					if strings.HasSuffix(what, "/pulls/1") && len(w.Cloud.Applies()) == 0 {
+						asked++
+					}
+				})
 				says(t, w, p, enginetest.Ada, "/apply")
-				if n := len(w.Cloud.Applies()); n != 1 {
-					t.Errorf("%d applies\n%s", n, texts(p))
+				if n := len(w.Cloud.Applies()); n != 1 || asked != last {
+					t.Errorf("%d applies, after %d questions: the other case lies at question %d\n%s", n, asked, last, texts(p))
 				}
 			})
 		})
