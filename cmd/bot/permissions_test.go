@@ -15,9 +15,10 @@ import (
 )
 
 // Tollgate starts for an App that may do what is needed, says so if it may do more or less, and does not start if
-// it lacks what is essential. A GitHub that does not answer is waited for later.
+// it lacks what is essential. A GitHub that does not answer is waited for later. What the log tells of it names no
+// secret of the environment.
 //
-// Covers: T84
+// Covers: T46, T84
 func TestServeLooksAtWhatTheAppMayDo(t *testing.T) {
 	t.Parallel()
 	const warned = "the App may do more than Tollgate needs"
@@ -35,7 +36,8 @@ func TestServeLooksAtWhatTheAppMayDo(t *testing.T) {
 		"less of something":    {change: permits("checks", "read"), refused: []string{"it lacks checks: write.", "saying what a plan does", "Permissions & events"}},
 		"nothing of something": {change: permits("contents", ""), refused: []string{"it lacks contents: read.", "fetching"}},
 		"less than is needed":  {change: permits("deployments", ""), log: "the App lacks deployments: write", never: warned},
-		"no answer":            {bring: given("github-url", "http://127.0.0.1:1"), log: "GitHub does not say what the App may do"},
+		"no answer":            {bring: given("github-url", "http://127.0.0.1:2"), log: "GitHub does not say what the App may do"},
+		"a secret in an error": {bring: given("github-url", "http://"+loggedSecret), log: "GitHub does not say what the App may do", never: loggedSecret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +50,7 @@ func TestServeLooksAtWhatTheAppMayDo(t *testing.T) {
 			program(`{"terraform_version": "1.11.4"}`)(t, p)
 			delete(p.settings, "aws-plan-role")
 			delete(p.settings, "aws-apply-role")
-			log, metrics, status := served(t, append([]string{"serve"}, p.flags()...))
+			log, metrics, status := served(t, call{environ: []string{"PAYMENTS_TOKEN=" + loggedSecret}}, append([]string{"serve"}, p.flags()...))
 			wantStatus := 0
 			if c.refused != nil {
 				wantStatus = 2
@@ -70,6 +72,9 @@ func TestServeLooksAtWhatTheAppMayDo(t *testing.T) {
 		})
 	}
 }
+
+// loggedSecret is a secret in the server's environment, and an address that an error names.
+const loggedSecret = "127.0.0.1:1"
 
 // Every permission that is asked for has a use that can be told.
 func TestUsesOfPermissions(t *testing.T) {
@@ -96,9 +101,9 @@ func permits(name, level string) func(*ailment) {
 }
 
 // served starts a server and stops it when it serves. It returns what it said, its metrics, and its exit status.
-func served(t *testing.T, args []string) (log, metrics string, status int) {
+func served(t *testing.T, c call, args []string) (log, metrics string, status int) {
 	t.Helper()
-	cmd := call{}.command(t, args...)
+	cmd := c.command(t, args...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
