@@ -168,6 +168,9 @@ func (e *Engine) attempt(ctx context.Context, j *job) error {
 
 // outcome is the verdict of a run: the worst of its plans.
 func outcome(j *job, err error) (change.RunState, *fault.Error) {
+	if errors.Is(err, errSuperseded) {
+		return change.RunSuperseded, nil
+	}
 	if err != nil {
 		return change.RunErrored, fault.Public(err)
 	}
@@ -328,7 +331,12 @@ func (e *Engine) fetchWith(ctx context.Context, j *job, token redact.Secret) err
 				return err
 			}
 		}
-		return fault.New("The head of the pull request moved while it was fetched.", "Only the newest commit is planned.", "The new commit is planned by itself.")
+		moved := fault.New("The head of the pull request moved while it was fetched.", "Only the newest commit is planned.", "The new commit is planned by itself.")
+		// Or git is behind: then this commit is the newest, and has no verdict.
+		if now, err := e.cfg.GitHub.Pull(ctx, repo, j.run.Number); err == nil && now.HeadSHA != j.run.HeadSHA {
+			return fault.Wrap(errSuperseded, moved.What, moved.Why, moved.Fix)
+		}
+		return moved
 	}
 	merge, err := e.cfg.Git.Merge(ctx, repo.ID, commits.Base, commits.Head)
 	if err != nil {

@@ -47,6 +47,7 @@ func TestOutcome(t *testing.T) {
 		"whatever comes first":        {[]change.RunState{change.RunFailed, change.RunErrored}, nil, change.RunErrored, nil},
 		"one never began":             {[]change.RunState{change.RunPassed, change.RunQueued}, nil, change.RunFailed, nil},
 		"it broke before":             {[]change.RunState{change.RunPassed}, fmt.Errorf("fetch: %w", broken), change.RunErrored, fault.New("It broke.", "", "")},
+		"a newer commit came":         {nil, fault.Wrap(errSuperseded, "The head moved.", "", ""), change.RunSuperseded, nil},
 		"it broke without a fault":    {nil, errors.New("token=hunter2"), change.RunErrored, fault.Public(errors.New("anything"))},
 	}
 	for name, c := range cases {

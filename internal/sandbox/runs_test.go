@@ -154,7 +154,7 @@ func TestTwentyPushesInTenSeconds(t *testing.T) {
 	}
 	for _, sha := range heads[:19] {
 		if c := await(t, w, sha, "tollgate"); c.Conclusion != "cancelled" && c.Conclusion != "success" {
-			t.Errorf("check of an older commit concluded %q", c.Conclusion)
+			t.Errorf("check of an older commit concluded %q: %s\n%s\n%s", c.Conclusion, c.Title, c.Summary, c.Text)
 		}
 	}
 }
